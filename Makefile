@@ -1,0 +1,70 @@
+# make help lists what there is. Everything runs from .venv, which is made from the locks when it is needed.
+
+PY ?= python3
+UV ?= uv
+BIN := .venv/bin
+
+# What would lead .venv astray. KEEP, ODOO and the like reach the programs by themselves when given to make.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help demo recorded test e2e lint bench-odoo lock clean
+
+help:  ## what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.runtime  ## the whole road in one go: a shop, the hub, an Odoo (KEEP=1 leaves it running, ODOO=real or sandbox)
+	$(BIN)/python -m counterfoil_lab.demo
+
+recorded: .venv/.runtime  ## recorded orders through the hub (ORDERS=folder, ODOO=real or sandbox, CATALOGUE=folder)
+	@test -n "$(ORDERS)" || { echo "say which: make recorded ORDERS=folder" >&2; exit 2; }
+	$(BIN)/python -m counterfoil_lab.recorded --orders "$(ORDERS)" \
+		$(if $(ODOO),--odoo "$(ODOO)") $(if $(CATALOGUE),--catalogue "$(CATALOGUE)")
+
+# Budget: 8 minutes on two cores, PostgreSQL's start included.
+test: lint  ## lint, then unit, integration and conformance tests
+	$(BIN)/pytest tests/unit tests/integration tests/conformance
+
+# Budget: 10 minutes on two cores, of which about one is for getting Odoo from nothing.
+e2e: .venv/.dev  ## tests against a real Odoo 19
+	scripts/odoo19 up
+	$(BIN)/pytest tests/e2e
+
+lint: .venv/.dev  ## style, types, and that imports point downwards
+	$(BIN)/ruff check . scripts/odoo19 scripts/postgres
+	$(BIN)/ruff format --check . scripts/odoo19 scripts/postgres
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-odoo: .venv/.dev  ## how fast orders get into a real Odoo 19, durability on
+	COUNTERFOIL_ODOO_DURABLE=1 scripts/odoo19 up
+	$(BIN)/python bench/odoo.py
+
+# The locks hold hashes and no address: where packages come from is the machine's own affair.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock:  ## work the locks out again (needs uv)
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) scripts/requirements-odoo19.txt -o scripts/requirements-odoo19.lock
+
+clean:  ## remove .venv, caches and what was built; what scripts/odoo19 and scripts/postgres keep stays
+	rm -rf .venv build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache .counterfoil
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the virtualenv: .runtime is what a user needs, .dev is what tests need on top -------------------------------
+
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+
+.venv/bin/python:
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Counterfoil needs Python 3.11 or newer; '$(PY)' is not (say which: make PY=python3.12)" >&2; exit 1; }
+	$(PY) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/.runtime: requirements.lock pyproject.toml scripts/link_package.py | .venv/bin/python
+	$(PIP) -r requirements.lock
+	$(BIN)/python scripts/link_package.py
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	$(PIP) -r requirements-dev.lock
+	@touch $@
