@@ -1,0 +1,59 @@
+"""Business facts in a CloudEvents 1.0 envelope, and the list of the ones that exist.
+
+Attributes by CloudEvents 1.0: id, source, type, subject, time, data (https://github.com/cloudevents/spec).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+EVENT_TYPES: dict[str, str] = {
+    "order.placed": "an order is wanted: it was paid, or the shop waits for a transfer, or ships on account",
+    "order.paid": "a placed order is now paid or released for delivery",
+    "order.changed": "lines, addresses or amounts of a placed order changed",
+    "order.cancelled": "a placed order is not wanted any more",
+    "order.payment_lost": "a placed order went back to waiting for its payment",
+    "order.refunded": "money of a placed order was given back, in part or in full",
+    "order.waiting": "an order waits for its payment and is not wanted yet",
+    "order.not_wanted": "an order that was never placed will not be: cancelled, refunded, trash, before cut-over",
+    "order.accepted": "the ERP holds the order, in the state that was asked for",
+    "order.closed": "the ERP has cancelled the order",
+    "order.noted": "the shop was told the ERP's order number",
+}
+
+
+class Event(BaseModel):
+    """One immutable fact. `key` is what must keep its order; `refs` are what people search by."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    key: str
+    time: AwareDatetime
+    correlation: str
+    causation: str | None = None
+    refs: tuple[tuple[str, str], ...] = ()
+    data: dict[str, Any]
+
+
+def event_id(source: str, type_: str, subject: str, *distinguish: str) -> str:
+    """The same fact always gets the same id: from its source's identity alone, never from an attempt."""
+    text = "\x1f".join((source, type_, subject, *distinguish))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def hashed_ref(value: str) -> str:
+    """A search key for personal data: found by who knows the value, unreadable for who does not."""
+    return hashlib.sha256(value.strip().lower().encode()).hexdigest()[:32]
+
+
+def at_utc(seconds: float) -> datetime:
+    """An aware UTC datetime from seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
