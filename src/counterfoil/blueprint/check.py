@@ -1,0 +1,236 @@
+"""What one key cannot show: whether the parts of a blueprint fit each other and the connectors there are.
+
+Pure functions over what was read. Problems make a blueprint unusable, warnings do not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
+from counterfoil.blueprint.model import HUB, HUB_ASK, Flow, PaymentRow, System, TaxRow, format_duration
+from counterfoil.blueprint.problems import Problem, choice, dotted, nearest, quoted
+from counterfoil.blueprint.yamlread import Source
+
+Row = TypeVar("Row")
+
+
+@dataclass
+class Draft:
+    """The parts that could be read, by name or by their place in the list.
+
+    A system is None where it is declared but could not be read, so that what names it is not blamed for it.
+    """
+
+    systems: dict[str, System | None] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    flows: dict[int, Flow] = field(default_factory=dict)
+    taxes: dict[int, TaxRow] = field(default_factory=dict)
+    payments: dict[int, PaymentRow] = field(default_factory=dict)
+
+
+def problems(draft: Draft, known: Catalogue, source: Source) -> list[Problem]:
+    """Everything that makes the parts unfit for each other."""
+    return [
+        *_owners(draft, known, source),
+        *_flow_ends(draft, known, source),
+        *_same_flows(draft, source),
+        *_loops(draft, known, source),
+        *_same_rows(draft.taxes, lambda row: (row.rate, row.country, row.class_), "taxes", source),
+        *_same_rows(draft.payments, lambda row: (row.method,), "payments", source),
+    ]
+
+
+def warnings(draft: Draft, known: Catalogue, source: Source, now: datetime) -> list[Problem]:
+    """Everything that is allowed and yet hardly meant. `now` is an aware time."""
+    return [
+        *_same_systems(draft, source),
+        *_cut_over_ahead(draft, source, now),
+        *_unkept_promises(draft, known, source),
+        *_flows_without_source(draft, known, source),
+    ]
+
+
+def operation_of(flow: Flow, draft: Draft, known: Catalogue) -> OperationInfo | None:
+    """What the catalogue says of the flow's operation; None for the hub's own and for unknown ones."""
+    system = draft.systems.get(flow.system)
+    connector = known.connectors.get(system.connector) if system else None
+    return connector.operation(flow.operation) if connector else None
+
+
+def _owners(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    for name, owner in draft.owners.items():
+        if name not in known.objects:
+            yield source.problem(
+                ("owners", name), choice(known.objects), quoted(name), nearest(name, known.objects), at_key=True
+            )
+        if owner not in draft.systems:
+            yield _undeclared(("owners", name), owner, draft, source)
+
+
+def _undeclared(path: tuple[str | int, ...], name: str, draft: Draft, source: Source) -> Problem:
+    expected = f"a declared system: {choice(draft.systems)}" if draft.systems else "a declared system"
+    return source.problem(path, expected, hint=nearest(name, draft.systems))
+
+
+def _flow_ends(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    for index, flow in draft.flows.items():
+        if flow.on not in known.events:
+            hint = nearest(flow.on, known.events)
+            yield source.problem(("flows", index, "on"), f"an event: {choice(known.events)}", hint=hint)
+        if flow.from_ is not None and flow.from_ not in draft.systems:
+            yield _undeclared(("flows", index, "from"), flow.from_, draft, source)
+        yield from _operation(index, flow, draft, known, source)
+
+
+def _operation(index: int, flow: Flow, draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    path = ("flows", index, "do")
+    if flow.do == HUB_ASK:
+        return
+    if flow.system == HUB:
+        yield source.problem(path, HUB_ASK)
+        return
+    if flow.system not in draft.systems:
+        names = [*draft.systems, HUB]
+        near = nearest(flow.system, names)
+        yield source.problem(path, f"an operation of a declared system: {choice(names)}", hint=near)
+        return
+    system = draft.systems[flow.system]
+    connector = known.connectors.get(system.connector) if system else None
+    if connector is None or connector.operation(flow.operation) is not None:
+        return
+    offered = [f"{flow.system}.{operation.name}" for operation in connector.operations]
+    if offered:
+        yield source.problem(path, choice([*offered, HUB_ASK]), hint=nearest(flow.do, offered))
+    else:
+        yield source.problem(path, HUB_ASK, hint=f"{connector.name} offers no operations")
+
+
+def _same_flows(draft: Draft, source: Source) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], list[int]] = {}
+    for index, flow in draft.flows.items():
+        earlier = seen.setdefault((flow.on, flow.do), [])
+        for other in earlier:
+            if None in (flow.from_, draft.flows[other].from_) or flow.from_ == draft.flows[other].from_:
+                found = f"{flow.on} → {flow.do} a second time"
+                hint = f"the first is {dotted(('flows', other))}{_on_line(('flows', other), source)}"
+                yield source.problem(("flows", index), "each rule once", found, hint)
+                break
+        earlier.append(index)
+
+
+def _on_line(path: tuple[str | int, ...], source: Source) -> str:
+    return f" on line {source.values[path][0]}" if path in source.values else ""
+
+
+def _loops(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    by_event: dict[str, list[int]] = {}
+    for index, flow in draft.flows.items():
+        by_event.setdefault(flow.on, []).append(index)
+
+    def after(index: int) -> list[int]:
+        flow = draft.flows[index]
+        operation = operation_of(flow, draft, known)
+        emitted = operation.emits if operation else ()
+        return [i for e in emitted for i in by_event.get(e, ()) if draft.flows[i].matches(e, flow.system)]
+
+    told: set[int] = set()
+    for start in draft.flows:
+        cycle = [] if start in told else _way_back(start, after)
+        if cycle:
+            told.update(cycle)
+            steps = [f"{draft.flows[index].on} → {draft.flows[index].do}" for index in cycle]
+            found = " → ".join([*steps, draft.flows[start].on])
+            hint = "each flow sets off the next, without end: take one out"
+            yield source.problem(("flows", start, "do"), "flows that come to an end", found, hint)
+
+
+def _way_back(start: int, after: Callable[[int], list[int]]) -> list[int]:
+    """The shortest way from `start` to itself, without the return; empty if there is none."""
+    came_from: dict[int, int] = {}
+    queue = deque([start])
+    while queue:
+        here = queue.popleft()
+        for there in after(here):
+            if there == start:
+                way = [here]
+                while way[-1] != start:
+                    way.append(came_from[way[-1]])
+                return way[::-1]
+            if there not in came_from:
+                came_from[there] = here
+                queue.append(there)
+    return []
+
+
+def _same_rows(
+    rows: Mapping[int, Row], key: Callable[[Row], tuple[object, ...]], section: str, source: Source
+) -> Iterator[Problem]:
+    seen: dict[tuple[object, ...], int] = {}
+    for index, row in rows.items():
+        first = seen.setdefault(key(row), index)
+        if first != index:
+            shown = " ".join(quoted(str(part)) for part in key(row) if part is not None)
+            hint = f"the first is {dotted((section, first))}{_on_line((section, first), source)}"
+            yield source.problem((section, index), "each once", f"{shown} a second time", hint)
+
+
+def _same_systems(draft: Draft, source: Source) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], str] = {}
+    for name, system in draft.systems.items():
+        if system is None or not system.url:
+            continue
+        first = seen.setdefault((system.connector, system.url), name)
+        if first != name:
+            found = f"the same connector and address as {first}"
+            hint = "what happens there would be read twice"
+            yield source.problem(("systems", name), "one system for each address", found, hint)
+
+
+def _cut_over_ahead(draft: Draft, source: Source, now: datetime) -> Iterator[Problem]:
+    for name, system in draft.systems.items():
+        if system and system.cut_over and system.cut_over > now:
+            hint = "until then no order is wanted"
+            yield source.problem(("systems", name, "cut_over"), "a time that has come", hint=hint)
+
+
+def _sources(flow: Flow, draft: Draft, known: Catalogue) -> Iterator[System]:
+    """The systems whose own changes can set the flow off."""
+    for system in draft.systems.values():
+        connector = known.connectors.get(system.connector) if system else None
+        if system and connector and flow.on in connector.events and flow.matches(flow.on, system.name):
+            yield system
+
+
+def _unkept_promises(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    for index, flow in draft.flows.items():
+        for system in _sources(flow, draft, known):
+            hears = known.connectors[system.connector].webhook_setting
+            only_polled = hears is None or hears not in system.settings
+            if flow.within is not None and only_polled and flow.within < system.poll:
+                hint = f"{system.name} is only polled: shorten its poll, or let it send webhooks"
+                expected = f"at least {format_duration(system.poll)}, the poll of {system.name}"
+                yield source.problem(("flows", index, "within"), expected, hint=hint)
+
+
+def _flows_without_source(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    if any(system is None or system.connector not in known.connectors for system in draft.systems.values()):
+        return  # who knows what those report
+    emitted = {
+        (event, flow.system)
+        for flow in draft.flows.values()
+        if (operation := operation_of(flow, draft, known)) is not None
+        for event in operation.emits
+    }
+    for index, flow in draft.flows.items():
+        if flow.on not in known.events or any(_sources(flow, draft, known)):
+            continue
+        if not any(flow.matches(event, system) for event, system in emitted):
+            where = f" at {flow.from_}" if flow.from_ else ""
+            hint = "this flow would never be set off"
+            expected = f"an event that a declared system reports or a flow brings about{where}"
+            yield source.problem(("flows", index, "on"), expected, hint=hint)

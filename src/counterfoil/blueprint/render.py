@@ -1,0 +1,127 @@
+"""A blueprint for reading: as Markdown for people, and as YAML with every default written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from counterfoil.blueprint.model import HUB_ASK, Blueprint, Flow, Secret, System, TaxRow, format_duration
+
+_WHEN_DOWN = {
+    "critical": "waits, and alerts at once",
+    "defer": "waits until it is back",
+    "latest_only": "waits; only the latest state is sent",
+}
+_ON_EXCEPTION = {"hold": "what follows for the same thing waits", "pass": "what follows goes on"}
+_FIRST = {
+    "wait": "waits, not in Odoo yet",
+    "quotation": "accepted as a quotation, not confirmed",
+    "accept": "accepted and confirmed; payment recorded when the shop says paid",
+    "not_wanted": "not wanted",
+}
+_METHODS = {"*": "any other", "": "none given"}
+_SYSTEM_HEAD = ("System", "Connector", "Address", "Polled", "Orders from", "Settings")
+_FLOW_HEAD = ("When", "From", "Do", "Within", "If the system is down", "On an exception", "Limits")
+
+
+def render(blueprint: Blueprint) -> str:
+    """The blueprint in Markdown, without secrets."""
+    lines = ["# Blueprint", ""]
+    lines.append(f"Store: `{blueprint.store}`. Doors: `{blueprint.listen}`")
+    lines[-1] += f", known outside as {blueprint.public_url}." if blueprint.public_url else "."
+    lines += _section("Systems", _SYSTEM_HEAD, map(_system, blueprint.systems.values()))
+    lines += _section("Flows", _FLOW_HEAD, map(_flow, blueprint.flows))
+    lines += _section("Orders", ("The shop says", "Never accepted before", "Accepted before"), _orders(blueprint))
+    tolerance = blueprint.orders.rounding_tolerance
+    lines += ["", f"Rounding differences up to {tolerance} of the currency's smallest units are accepted."]
+    found = ", then ".join(blueprint.customers.match)
+    lines.append(f"Customers are found in Odoo by {found}; the first that finds exactly one wins.")
+    lines += _section("Taxes", ("Rate", "Country", "Class", "Tax in Odoo"), map(_tax, blueprint.taxes))
+    methods = ((_METHODS.get(row.method, row.method), row.journal) for row in blueprint.payments)
+    lines += _section("Payments", ("Method of the shop", "Journal in Odoo"), methods)
+    lines += _section("Owners of the truth", ("Object", "System"), blueprint.owners.items())
+    owners = blueprint.exceptions
+    people = [*owners.by_reason.items(), ("anything else", owners.default)]
+    lines += _section("Exceptions", ("Reason", "Who looks after it"), people)
+    return "\n".join(lines) + "\n"
+
+
+def dump(blueprint: Blueprint) -> str:
+    """The blueprint as YAML that loads again: every default written out, secrets as the references they came from.
+
+    Other `${NAME}` references stand as what they were replaced with.
+    """
+    data: dict[str, Any] = blueprint.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for system in data["systems"].values():
+        del system["name"]
+        system.update(system.pop("settings"))
+        if not system["url"]:
+            del system["url"]
+    data["exceptions"].update(data["exceptions"].pop("by_reason"))
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Heading and table; nothing if there are no rows."""
+    body = [_row(row) for row in rows]
+    return ["", f"## {title}", "", _row(head), _row(["---"] * len(head)), *body] if body else []
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) or "–" for cell in cells) + " |"
+
+
+def _system(system: System) -> tuple[str, ...]:
+    settings = [f"{name}: {value}" for name, value in system.settings.items() if not isinstance(value, Secret)]
+    polled = f"every {format_duration(system.poll)}, {format_duration(system.overlap)} overlap"
+    since = system.cut_over.isoformat().replace("+00:00", "Z") if system.cut_over else ""
+    return system.name, system.connector, system.url, polled, since, ", ".join(settings)
+
+
+def _flow(flow: Flow) -> tuple[str, ...]:
+    limits = [f"{flow.batch} at once"] if flow.batch else []
+    limits += [str(flow.rate)] if flow.rate else []
+    promise = format_duration(flow.within) if flow.within else ""
+    down = "" if flow.do == HUB_ASK else _WHEN_DOWN[flow.when_down]
+    return (
+        flow.on,
+        flow.from_ or "any",
+        _do(flow),
+        promise,
+        down,
+        _ON_EXCEPTION[flow.on_exception],
+        ", ".join(limits),
+    )
+
+
+def _do(flow: Flow) -> str:
+    return "put before a person" if flow.do == HUB_ASK else flow.do
+
+
+def _tax(row: TaxRow) -> tuple[str, ...]:
+    tax = f"number {row.odoo}" if isinstance(row.odoo, int) else row.odoo
+    return f"{row.rate} %", row.country or "any", row.class_ or "any", tax
+
+
+def _orders(blueprint: Blueprint) -> list[tuple[str, str, str]]:
+    """The order table: this blueprint's choices, and what its flows do with an order already accepted."""
+    orders = blueprint.orders
+
+    def then(event: str) -> str:
+        done = list(dict.fromkeys(_do(flow) for flow in blueprint.flows if flow.on == event))
+        return f"{event}: {', '.join(done) or 'no flow'}"
+
+    return [
+        ("checkout-draft, trash", _FIRST["not_wanted"], then("order.cancelled")),
+        ("pending, failed", _FIRST[orders.pending], then("order.payment_lost")),
+        ("on-hold", _FIRST[orders.on_hold], "stays as it is"),
+        ("processing", _FIRST[orders.processing], then("order.paid")),
+        ("completed", _FIRST[orders.completed], then("order.paid")),
+        ("cancelled", _FIRST["not_wanted"], then("order.cancelled")),
+        ("refunded in full", _FIRST["not_wanted"], then("order.refunded")),
+        ("refunded in part", _FIRST[orders.processing], then("order.refunded")),
+        ("other lines, address or amounts", "as it now stands", then("order.changed")),
+        ("created before the cut-over", _FIRST["not_wanted"], ""),
+    ]
