@@ -1,0 +1,1 @@
+"""The durable core: receipts, objects, events, lanes, outcomes, exceptions, links."""

@@ -1,0 +1,245 @@
+"""Exceptions: what needs a person, with reason, owner and suggested fix; and what a person can do about it.
+
+`retry` tries again, `resolve` says it was put right by hand, `skip` says it is not wanted. A held lane goes on
+after any of the three. An exception is open or closed; a delivery is never at once failed and pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from counterfoil.hub import lanes
+from counterfoil.hub.contract import Outcome
+from counterfoil.hub.lanes import LaneKey, NewDelivery, Work
+from counterfoil.hub.schema import audit, delivery, delivery_log, exception, system_state
+from counterfoil.hub.store import Store
+
+
+class NoSuchException(LookupError):
+    """There is no exception with this number; `counterfoil exceptions list` shows the open ones."""
+
+
+class NotOpen(ValueError):
+    """The exception is closed already; nothing was changed."""
+
+
+async def open_for_work(
+    connection: AsyncConnection, store: Store, entries: Sequence[tuple[Work, Outcome, str]]
+) -> None:
+    """One exception a delivery: (work, its outcome, who owns it)."""
+    if not entries:
+        return
+    await connection.execute(
+        sa.insert(exception).values(status="open", opened_at=store.now),
+        [
+            {
+                "delivery_id": work.id,
+                "event_id": work.event_id,
+                "receipt_id": work.receipt_id,
+                "system": work.lane[0],
+                "stream": work.lane[1],
+                "key": work.lane[2],
+                "operation": work.operation,
+                "subject": work.subject,
+                "held": work.on_exception == "hold",
+                "created_at": work.created_at,
+                "promise_by": work.promise_by,
+                **_words(outcome, owner),
+            }
+            for work, outcome, owner in entries
+        ],
+    )
+
+
+def _words(outcome: Outcome, owner: str) -> dict[str, str]:
+    return {
+        "outcome": str(outcome.kind),
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "technical": outcome.technical[:4000],
+        "suggestion": outcome.suggestion,
+        "owner": owner,
+    }
+
+
+async def open_for_system(
+    connection: AsyncConnection, store: Store, system: str, outcome: Outcome, owner: str, feed: str = ""
+) -> None:
+    """One exception for a system as a whole (or for one of its feeds), however many deliveries wait behind it.
+
+    Where the system is closed too, close it first: its row is what two workers take turns on.
+    """
+    open_already = await connection.scalar(
+        sa.select(exception.c.id).where(
+            exception.c.status == "open",
+            exception.c.system == system,
+            exception.c.delivery_id.is_(None),
+            exception.c.operation == feed,
+            exception.c.reason == outcome.reason,
+        )
+    )
+    if open_already is None:
+        await connection.execute(
+            sa.insert(exception).values(
+                status="open",
+                opened_at=store.now,
+                created_at=store.now,
+                system=system,
+                **{"stream": "", "key": "", "operation": feed, "subject": system, "held": False},
+                **_words(outcome, owner),
+            )
+        )
+
+
+async def is_open_for(connection: AsyncConnection, system: str, feed: str) -> bool:
+    """Whether a feed has an open exception of its own."""
+    found = await connection.scalar(
+        sa.select(exception.c.id)
+        .where(
+            exception.c.status == "open",
+            exception.c.system == system,
+            exception.c.delivery_id.is_(None),
+            exception.c.operation == feed,
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
+async def close_for_system(connection: AsyncConnection, store: Store, system: str, feed: str = "") -> None:
+    """The system (or the feed) works again: its own exceptions are over."""
+    await connection.execute(
+        sa.update(exception)
+        .where(
+            exception.c.status == "open",
+            exception.c.system == system,
+            exception.c.delivery_id.is_(None),
+            exception.c.operation == feed,
+        )
+        .values(status="resolved", closed_at=store.now, closed_by="counterfoil", note="the system answers again")
+    )
+
+
+async def listing(store: Store, status: str = "open", limit: int = 200) -> list[dict[str, Any]]:
+    """The exceptions of a status (open, resolved, retried, skipped, all), oldest first."""
+    statement = sa.select(exception).order_by(exception.c.opened_at, exception.c.id).limit(limit)
+    if status != "all":
+        statement = statement.where(exception.c.status == status)
+    async with store.read() as connection:
+        return [dict(row._mapping) for row in await connection.execute(statement)]
+
+
+async def get(store: Store, number: int) -> dict[str, Any]:
+    """One exception. Raises NoSuchException."""
+    async with store.read() as connection:
+        row = (await connection.execute(sa.select(exception).where(exception.c.id == number))).first()
+    if row is None:
+        raise NoSuchException(f"there is no exception {number}")
+    return dict(row._mapping)
+
+
+async def act(store: Store, number: int, status: str, who: str, note: str = "") -> dict[str, Any]:
+    """Close an exception as retried, resolved or skipped and let its lane go on.
+
+    Raises NoSuchException, NotOpen.
+    """
+    async with store.write() as connection:
+        row = (await connection.execute(sa.select(exception).where(exception.c.id == number))).first()
+        if row is None:
+            raise NoSuchException(f"there is no exception {number}")
+        await _go_on(connection, store, row, status)
+        changed = await connection.execute(
+            sa.update(exception)
+            .where(exception.c.id == number, exception.c.status == "open")
+            .values(status=status, closed_at=store.now, closed_by=who, note=note)
+        )
+        if changed.rowcount == 0:  # what was done above is rolled back
+            now = await connection.scalar(sa.select(exception.c.status).where(exception.c.id == number))
+            raise NotOpen(f"exception {number} was {now} already")
+        await connection.execute(
+            sa.insert(audit).values(
+                at=store.now,
+                who=who,
+                act=f"exception.{status}",
+                subject=row.subject,
+                detail={"id": number, "note": note},
+            )
+        )
+        if status != "retried" and row.delivery_id is not None:
+            await _log_act(connection, store, row, status, who, note)
+        return dict(row._mapping)
+
+
+async def _go_on(connection: AsyncConnection, store: Store, row: Any, status: str) -> None:
+    """What closing the exception sets in motion; before that, as lanes and systems are locked first everywhere."""
+    if row.delivery_id is None:
+        if status == "retried":  # probe the system at once
+            await connection.execute(
+                sa.update(system_state).where(system_state.c.system == row.system).values(open_until=store.now)
+            )
+            await store.notify(connection)
+    elif row.held:
+        finished = () if status == "retried" else (row.delivery_id,)
+        await lanes.unhold(connection, store, (row.system, row.stream, row.key), finished)
+        await _afresh(connection, [row.id])
+    elif status == "retried":
+        await lanes.enqueue(connection, store, [_again(row)])
+
+
+async def _afresh(connection: AsyncConnection, numbers: Sequence[int]) -> None:
+    """Whoever put the cause right gets all attempts again, not the last one."""
+    held = sa.select(exception.c.delivery_id).where(exception.c.id.in_(numbers))
+    await connection.execute(sa.update(delivery).where(delivery.c.id.in_(held)).values(attempt=0))
+
+
+def _again(row: Any) -> NewDelivery:
+    return NewDelivery(
+        **{name: getattr(row, name) for name in ("system", "stream", "key", "operation", "subject")},
+        event_id=row.event_id,
+        receipt_id=row.receipt_id,
+        on_exception="pass",
+    )
+
+
+async def _log_act(connection: AsyncConnection, store: Store, row: Any, status: str, who: str, note: str) -> None:
+    await connection.execute(
+        sa.insert(delivery_log).values(
+            **{
+                name: getattr(row, name)
+                for name in ("delivery_id", "event_id", "receipt_id", "system", "operation", "subject")
+            },
+            attempt=0,
+            outcome=status,
+            reason=row.reason,
+            detail={"note": note} if note else {},
+            created_at=row.created_at,
+            promise_by=row.promise_by,
+            started_at=store.now,
+            ended_at=store.now,
+            worker=who,
+        )
+    )
+
+
+async def held_lanes(connection: AsyncConnection, subjects: Sequence[str]) -> dict[LaneKey, int]:
+    """Lanes held for these subjects, and the exception each is held by."""
+    rows = await connection.execute(
+        sa.select(exception.c.id, exception.c.system, exception.c.stream, exception.c.key).where(
+            exception.c.status == "open", exception.c.subject.in_(subjects), exception.c.held
+        )
+    )
+    return {(r.system, r.stream, r.key): r.id for r in rows}
+
+
+async def close_as_retried(connection: AsyncConnection, store: Store, numbers: Sequence[int], why: str) -> None:
+    """Something new is known: what was held is tried again with it."""
+    await connection.execute(
+        sa.update(exception)
+        .where(exception.c.id.in_(numbers), exception.c.status == "open")
+        .values(status="retried", closed_at=store.now, closed_by="counterfoil", note=why)
+    )
+    await _afresh(connection, numbers)

@@ -1,0 +1,106 @@
+"""The reconciling poll: a webhook is a hint, and this stands behind it, through the same receipts.
+
+A page's receipts and the cursor behind them are committed together, so a crash between can skip nothing.
+Only one process polls a feed at a time; a turn that was lost shows in the token and the page is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import traceback
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+import structlog
+
+from counterfoil.hub import exceptions, receipts, systems
+from counterfoil.hub.contract import Connector, Failure, Feed, Kind, Outcome
+from counterfoil.hub.receipts import Arrival
+from counterfoil.hub.store import Store
+
+log = structlog.get_logger()
+
+TURN = 120.0
+"""Seconds a poll may take between two pages before another process may take its turn."""
+
+
+async def poll_once(store: Store, system: str, feed: Feed, owner: str = "") -> int | None:
+    """Poll the feed if it is due: how many receipts were new, None if it was not due or not our turn.
+
+    A failure of the system is logged and the feed is tried again in its usual time; one that a person must mend
+    (misconfigured, bug) is also an exception, which is over with the next poll that works. Raises what the feed
+    or the store raised otherwise.
+    """
+    token = secrets.token_hex(8)
+    cursor = await receipts.begin_poll(store, system, feed.name, token, TURN)
+    if cursor is None:
+        return None
+    new = 0
+    try:
+        async for page in feed.poll(cursor):
+            arrivals = [Arrival(system, "poll", raw) for raw in page.receipts]
+            kept = await receipts.keep_page(store, system, feed.name, token, arrivals, page.cursor, TURN)
+            if kept is None:
+                return new
+            new += kept
+    except Failure as failure:
+        await receipts.end_poll(store, system, feed.name, token, feed.every, ok=False)
+        log.warning("poll failed", system=system, feed=feed.name, reason=failure.outcome.reason)
+        await _note_failure(store, system, feed, failure.outcome, owner)
+        return new
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            await asyncio.shield(receipts.end_poll(store, system, feed.name, token, feed.every, ok=False))
+            if not isinstance(error, OSError | sa.exc.SQLAlchemyError) and isinstance(error, Exception):
+                await _note_failure(store, system, feed, _broke(feed), owner)
+        raise
+    await receipts.end_poll(store, system, feed.name, token, feed.every, ok=True)
+    await _note_success(store, system, feed)
+    return new
+
+
+def _broke(feed: Feed) -> Outcome:
+    return Outcome(
+        Kind.BUG,
+        "poll_failed",
+        f"Counterfoil failed at polling {feed.name}; it is tried again. Please report it.",
+        traceback.format_exc(),
+        "Report it with the technical part below; webhooks are taken meanwhile.",
+    )
+
+
+async def _note_failure(store: Store, system: str, feed: Feed, outcome: Outcome, owner: str) -> None:
+    if outcome.kind in (Kind.MISCONFIGURED, Kind.BUG):
+        async with store.write() as connection:
+            if outcome.kind is Kind.MISCONFIGURED:
+                await systems.close_system(connection, store, system, outcome)
+            await exceptions.open_for_system(connection, store, system, outcome, owner, feed.name)
+
+
+async def _note_success(store: Store, system: str, feed: Feed) -> None:
+    async with store.read() as connection:  # hardly ever there is one: no need to write after every poll
+        if not await exceptions.is_open_for(connection, system, feed.name):
+            return
+    async with store.write() as connection:
+        await systems.reopen(connection, system)
+        await exceptions.close_for_system(connection, store, system, feed.name)
+
+
+async def run(store: Store, connectors: Mapping[str, Connector], owner: str, stop: asyncio.Event) -> None:
+    """Poll every feed in its time until `stop`."""
+    feeds: Sequence[tuple[str, Feed]] = [(name, feed) for name, c in connectors.items() for feed in c.feeds]
+    await asyncio.gather(*(_keep_polling(store, name, feed, owner, stop) for name, feed in feeds))
+
+
+async def _keep_polling(store: Store, system: str, feed: Feed, owner: str, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await poll_once(store, system, feed, owner)
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            log.error("store out of reach", error=type(error).__name__)
+        except Exception as error:  # one bad page must not end the polling of all others
+            log.error("poll broke", system=system, feed=feed.name, error=type(error).__name__, detail=str(error)[:200])
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), min(feed.every, 5.0))

@@ -1,0 +1,179 @@
+"""Receipts: what arrived, kept raw before anyone looks inside.
+
+A receipt and its place in the decode lane are committed together, then the sender is answered. A body that is
+the same as the one last decoded for its object is counted and not kept again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from counterfoil.hub.contract import Raw
+from counterfoil.hub.lanes import DECODE, NewDelivery, enqueue
+from counterfoil.hub.schema import cursor, receipt, seen
+from counterfoil.hub.store import Store, count
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A raw payload from a system, and by which way it came: webhook, poll or import."""
+
+    system: str
+    origin: str
+    raw: Raw
+
+
+def digest(body: bytes) -> str:
+    """The fingerprint of a body."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def object_key(kind: str, object_id: str) -> str:
+    """The lane key of an object's receipts: `order:1001`."""
+    return f"{kind}:{object_id}"
+
+
+async def take(connection: AsyncConnection, store: Store, arrivals: Sequence[Arrival]) -> int:
+    """Keep the arrivals in this transaction and queue them for decoding; how many were new."""
+    fresh = await _unseen(connection, store, arrivals)
+    queued = []
+    for arrival, fingerprint in fresh:
+        raw = arrival.raw
+        key = object_key(raw.kind, raw.object_id)
+        receipt_id = await connection.scalar(
+            sa.insert(receipt)
+            .values(
+                system=arrival.system,
+                kind=raw.kind,
+                object_id=raw.object_id,
+                digest=fingerprint,
+                origin=arrival.origin,
+                received_at=store.now,
+                body=raw.body,
+                headers=dict(raw.headers),
+            )
+            .returning(receipt.c.id)
+        )
+        subject = f"{arrival.system}:{key}"
+        queued.append(
+            NewDelivery(arrival.system, DECODE, key, DECODE, subject, receipt_id=receipt_id, on_exception="pass")
+        )
+    await enqueue(connection, store, queued)
+    return len(queued)
+
+
+async def _unseen(connection: AsyncConnection, store: Store, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, str]]:
+    keys = {(a.system, object_key(a.raw.kind, a.raw.object_id)) for a in arrivals}
+    rows = await connection.execute(
+        sa.select(seen.c.system, seen.c.key, seen.c.digest).where(sa.tuple_(seen.c.system, seen.c.key).in_(list(keys)))
+    )
+    last = {(r.system, r.key): r.digest for r in rows}
+    fresh = []
+    duplicates: Counter[tuple[str, str]] = Counter()
+    for arrival in arrivals:
+        fingerprint = digest(arrival.raw.body)
+        if last.get((arrival.system, object_key(arrival.raw.kind, arrival.raw.object_id))) == fingerprint:
+            duplicates[(arrival.system, f"duplicate_{arrival.origin}")] += 1
+        else:
+            fresh.append((arrival, fingerprint))
+    await count(connection, store, duplicates)
+    return fresh
+
+
+class GroupCommit:
+    """Many doors, one commit: arrivals that wait at the same time are committed together.
+
+    `take` returns only after the commit that holds the arrival.
+    """
+
+    def __init__(self, store: Store, most: int = 200) -> None:
+        self.store = store
+        self.most = most
+        self._waiting: list[tuple[Arrival, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(self, arrival: Arrival) -> None:
+        """Keep one arrival; returns when it is safe, raises what the store raised."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((arrival, done))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain())
+        await done
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self.most], self._waiting[self.most :]
+            try:
+                async with self.store.write() as connection:
+                    await take(connection, self.store, [arrival for arrival, _ in batch])
+            except BaseException as error:
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(error if isinstance(error, Exception) else RuntimeError("stopping"))
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for _, done in batch:
+                    with contextlib.suppress(asyncio.InvalidStateError):
+                        done.set_result(None)
+
+
+async def begin_poll(store: Store, system: str, feed: str, token: str, hold: float) -> Mapping[str, Any] | None:
+    """Take the feed's turn for `hold` seconds if it is due; its cursor, or None if it is not our turn."""
+    async with store.write() as connection:
+        fresh = store.insert(cursor).values(system=system, feed=feed, value={}, next_at=0.0)
+        await connection.execute(fresh.on_conflict_do_nothing())
+        taken = await connection.execute(
+            sa.update(cursor)
+            .where(cursor.c.system == system, cursor.c.feed == feed, cursor.c.next_at <= store.now)
+            .values(next_at=store.now + hold, token=token)
+        )
+        if taken.rowcount == 0:
+            return None
+        value = await connection.scalar(
+            sa.select(cursor.c.value).where(cursor.c.system == system, cursor.c.feed == feed)
+        )
+        return value or {}
+
+
+async def keep_page(
+    store: Store,
+    system: str,
+    feed: str,
+    token: str,
+    arrivals: Sequence[Arrival],
+    value: Mapping[str, Any],
+    hold: float,
+) -> int | None:
+    """One page's receipts and the cursor in one transaction; how many were new, None if it is not our turn."""
+    async with store.write() as connection:
+        moved = await connection.execute(
+            sa.update(cursor)
+            .where(cursor.c.system == system, cursor.c.feed == feed, cursor.c.token == token)
+            .values(value=dict(value), next_at=store.now + hold)
+        )
+        if moved.rowcount == 0:
+            return None
+        return await take(connection, store, arrivals)
+
+
+async def end_poll(store: Store, system: str, feed: str, token: str, again: float, ok: bool) -> None:
+    """Give the turn back; the feed is due again in `again` seconds."""
+    values: dict[str, Any] = {"next_at": store.now + again, "token": None}
+    if ok:
+        values["ok_at"] = store.now
+    async with store.write() as connection:
+        await connection.execute(
+            sa.update(cursor)
+            .where(cursor.c.system == system, cursor.c.feed == feed, cursor.c.token == token)
+            .values(**values)
+        )

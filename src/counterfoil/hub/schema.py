@@ -1,0 +1,239 @@
+"""The hub's tables, written once for SQLite and PostgreSQL.
+
+Times are seconds since the epoch (UTC) by the database's own clock; business times stand in the events.
+`delivery` holds unfinished work only: what is finished moves to `delivery_log`, so that claiming stays quick.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Seconds: sa.Double[float] = sa.Double()
+
+HELD = 9e12
+"""`due_at` of a lane that waits for a person."""
+
+receipt = sa.Table(
+    "receipt",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("object_id", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),  # webhook, poll, import
+    sa.Column("received_at", Seconds, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Index("receipt_object", "system", "kind", "object_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+object_ = sa.Table(
+    "object",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("state", sa.JSON, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),  # what its process made of it: waiting, placed, not_wanted …
+    sa.Column("canonical_id", sa.Text, nullable=False),
+    sa.Column("updated_at", Seconds, nullable=False),
+    sa.Index("object_canonical", "canonical_id"),
+)
+
+seen = sa.Table(
+    "seen",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),  # of the body last decoded; outlives the purge of bodies
+    sa.Column("at", Seconds, nullable=False),
+)
+
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("time", Seconds, nullable=False),
+    sa.Column("recorded_at", Seconds, nullable=False),
+    sa.Column("correlation", sa.Text, nullable=False),
+    sa.Column("causation", sa.Text),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Index("event_subject", "subject", "recorded_at"),
+)
+
+event_ref = sa.Table(
+    "event_ref",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+)
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("event_id", sa.Text),
+    sa.Column("receipt_id", Id),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("created_at", Seconds, nullable=False),
+    sa.Column("promise_by", Seconds),
+    sa.Column("on_exception", sa.Text, nullable=False),  # hold or pass
+    sa.Index("delivery_lane", "system", "stream", "key", "id"),
+    sa.Index("delivery_subject", "subject"),
+    sqlite_autoincrement=True,  # ids of finished deliveries are not used again
+)
+
+delivery_log = sa.Table(
+    "delivery_log",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("delivery_id", Id, nullable=False),
+    sa.Column("event_id", sa.Text),
+    sa.Column("receipt_id", Id),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("created_at", Seconds, nullable=False),
+    sa.Column("promise_by", Seconds),
+    sa.Column("started_at", Seconds, nullable=False),
+    sa.Column("ended_at", Seconds, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Index("delivery_log_subject", "subject", "id"),
+)
+
+lane = sa.Table(
+    "lane",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("due_at", Seconds, nullable=False),
+    sa.Column("lease_until", Seconds),
+    sa.Column("worker", sa.Text),
+    sa.Column("token", sa.Text),
+)
+sa.Index(
+    "lane_due",
+    *(lane.c.system, lane.c.stream, lane.c.due_at),
+    sqlite_where=lane.c.worker.is_(None),
+    postgresql_where=lane.c.worker.is_(None),
+)
+sa.Index(
+    "lane_leased",
+    lane.c.lease_until,
+    sqlite_where=lane.c.worker.is_not(None),
+    postgresql_where=lane.c.worker.is_not(None),
+)
+
+exception = sa.Table(
+    "exception",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),  # open, resolved, retried, skipped
+    sa.Column("opened_at", Seconds, nullable=False),
+    sa.Column("closed_at", Seconds),
+    sa.Column("closed_by", sa.Text),
+    sa.Column("note", sa.Text),
+    sa.Column("delivery_id", Id),  # NULL: about a system as a whole
+    sa.Column("event_id", sa.Text),
+    sa.Column("receipt_id", Id),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("technical", sa.Text, nullable=False),
+    sa.Column("suggestion", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("held", sa.Boolean, nullable=False),
+    sa.Column("created_at", Seconds, nullable=False),
+    sa.Column("promise_by", Seconds),
+    sa.Index("exception_open", "status", "opened_at"),
+    sa.Index("exception_subject", "subject"),
+    sa.Index("exception_delivery", "delivery_id"),
+)
+
+link = sa.Table(
+    "link",
+    metadata,
+    sa.Column("canonical_id", sa.Text, primary_key=True),
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("object_id", sa.Text, nullable=False),
+    sa.Column("since", Seconds, nullable=False),
+    sa.Index("link_object", "system", "object_id"),
+)
+
+system_state = sa.Table(
+    "system_state",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("open_until", Seconds, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("since", Seconds, nullable=False),
+)
+
+pace = sa.Table(
+    "pace",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, primary_key=True),
+    sa.Column("next_at", Seconds, nullable=False),
+)
+
+cursor = sa.Table(
+    "cursor",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("next_at", Seconds, nullable=False),
+    sa.Column("token", sa.Text),
+    sa.Column("ok_at", Seconds),
+)
+
+counter = sa.Table(
+    "counter",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("n", Id, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("at", Seconds, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+)

@@ -1,0 +1,306 @@
+"""The store: one engine on SQLite or PostgreSQL, transactions, and the few places where the two differ.
+
+SQLite: WAL, synchronous=FULL, one writer at a time behind an in-process lock, one serving process.
+PostgreSQL: any number of workers on any number of machines; NOTIFY wakes them, a poll stands behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from counterfoil.hub import schema
+
+CHANNEL = "counterfoil"
+SQLITE_BUSY_SECONDS = 30
+
+
+class StoreError(Exception):
+    """The store cannot be used. The message says where it looked and what to do."""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def engine_url(url: str) -> sa.URL:
+    """The SQLAlchemy URL for a blueprint's `store`: sqlite:///file or postgresql://… Raises StoreError."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StoreError(f"store: {_hide(url)!r} is not an address such as sqlite:///counterfoil.db") from error
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    backend = parsed.drivername.split("+")[0]
+    if backend not in driver:
+        raise StoreError(f"store: {backend!r} is not known; use sqlite:///file or postgresql://user@host/database")
+    return parsed.set(drivername=driver[backend])
+
+
+class Store:
+    """An open store. Use `read()` and `write()` for transactions; `now` is the database's clock in SQL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = engine_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writer = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._news = False
+        self._listener: Any = None
+        options: dict[str, Any] = {"json_serializer": _json}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
+            options["pool_size"], options["max_overflow"] = 8, 16
+        else:
+            options["pool_size"], options["max_overflow"], options["pool_pre_ping"] = 10, 20, True
+            options["connect_args"] = {"async_creator_fn": _postgres_connect}
+        self.engine: AsyncEngine = create_async_engine(self.url, **options)
+        if self.is_sqlite:
+            sa.event.listen(self.engine.sync_engine, "connect", _sqlite_connect)
+            sa.event.listen(self.engine.sync_engine, "begin", _sqlite_begin)
+
+    @property
+    def now(self) -> sa.ColumnElement[float]:
+        """Seconds since the epoch by the database's clock (SQLite's unixepoch('subsec') would need 3.42)."""
+        if self.is_sqlite:
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double())
+        return sa.literal_column("extract(epoch from clock_timestamp())::double precision", sa.Double())
+
+    def insert(self, table: sa.Table) -> Any:
+        """The dialect's INSERT with ON CONFLICT."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads."""
+        async with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes; committed at the end, rolled back on an exception."""
+        if not self.is_sqlite:
+            async with self.engine.begin() as connection:
+                yield connection
+            return
+        async with self._writer, self.engine.connect() as connection:
+            await connection.execution_options(write=True)
+            self._news = False
+            async with connection.begin():
+                yield connection
+            if self._news:  # not before the commit: who wakes too early finds nothing and sleeps again
+                self._wake.set()
+
+    async def notify(self, connection: AsyncConnection) -> None:
+        """Tell all workers that there is new work, once this transaction has committed."""
+        if self.is_sqlite:
+            self._news = True
+        else:
+            await connection.execute(sa.text(f"NOTIFY {CHANNEL}"))
+
+    def wake(self) -> None:
+        """Wake this process' workers."""
+        self._wake.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until someone notifies, at most `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        self._wake.clear()
+
+    async def listen(self) -> None:
+        """PostgreSQL: let NOTIFY wake this process. A lost listener is only slower: the poll stands behind it."""
+        if self.is_sqlite or self._listener is not None:
+            return
+        dsn = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._listener = await _postgres_connect(dsn)
+        await self._listener.add_listener(CHANNEL, lambda *_: self._wake.set())
+
+    async def listening(self) -> bool:
+        """Whether the listener is alive; a dead one is dropped so that `listen` makes a new one."""
+        if self._listener is not None and self._listener.is_closed():
+            self._listener = None
+        return self.is_sqlite or self._listener is not None
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        if self._listener is not None:
+            with contextlib.suppress(Exception):
+                await self._listener.close(timeout=2)
+        await self.engine.dispose()
+
+    async def durability(self) -> dict[str, str]:
+        """The settings that decide what a commit is worth, for benchmarks to print."""
+        async with self.read() as connection:
+            if self.is_sqlite:
+                names = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
+                sync = str(await connection.scalar(sa.text("PRAGMA synchronous")))
+                mode = str(await connection.scalar(sa.text("PRAGMA journal_mode")))
+                return {"sqlite_synchronous": names[sync], "sqlite_journal_mode": mode}
+            return {
+                name: str(await connection.scalar(sa.text(f"SHOW {name}"))) for name in ("fsync", "synchronous_commit")
+            }
+
+
+async def _postgres_connect(*where: Any, **more: Any) -> Any:
+    """A connection of the driver. What it raises itself (starting up, wrong password) becomes a ConnectionError."""
+    import asyncpg
+
+    try:
+        return await asyncpg.connect(*where, **more)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConnectionError(str(error)) from error
+
+
+def _sqlite_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see _sqlite_begin
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    # IMMEDIATE: a transaction that will write takes its lock first, or two could never both upgrade
+    write = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+_PASSWORD = re.compile(r"(//[^:/@]*:).*@|((?<=[?&])password=)[^&]*")
+
+
+def _hide(url: str) -> str:
+    return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", url)
+
+
+def _prepare_file(file: str) -> None:
+    """The folder, and WAL, which stays in the file. The switch needs the file alone, and SQLite does not wait for
+    that, whatever its busy timeout: several that start at once on a new file would find it locked."""
+    Path(file).absolute().parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    with contextlib.closing(sqlite3.connect(file, timeout=SQLITE_BUSY_SECONDS)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+
+async def open_store(url: str, migrate: bool = True) -> Store:
+    """Open the store and bring its tables up to date. Raises StoreError with the place and the remedy."""
+    store = Store(url)
+    try:
+        if store.is_sqlite and store.url.database:
+            await asyncio.to_thread(_prepare_file, store.url.database)
+        if migrate:
+            await upgrade(store)
+        else:
+            async with store.read() as connection:
+                await connection.execute(sa.select(schema.lane.c.n).limit(1))
+    except StoreError:
+        await store.close()
+        raise
+    except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:
+        await store.close()
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"store {_hide(url)} cannot be opened: {cause}") from error
+    return store
+
+
+async def upgrade(store: Store) -> None:
+    """Run the migrations that this store has not had yet; safe when several processes start at once.
+
+    Raises StoreError where a newer version of Counterfoil has been here.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+
+    def run(connection: sa.Connection) -> None:
+        if not store.is_sqlite:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727001)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    try:
+        async with store.write() as connection:
+            await connection.run_sync(run)
+    except CommandError as error:
+        raise StoreError(
+            f"store {store.url.render_as_string()} was made by a newer version of Counterfoil than this one ({error}): "
+            "install that version, or use another store."
+        ) from error
+
+
+class AlreadyServing(StoreError):
+    """Another process serves this SQLite file. Stop it first, or use PostgreSQL for several processes."""
+
+
+@contextlib.contextmanager
+def _flock(path: Path) -> Any:
+    import fcntl
+
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyServing(
+                f"another process serves {path.with_suffix('')}: on SQLite only one can. "
+                "Stop it, or set `store: postgresql://…` in the blueprint."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def serving_alone(store: Store) -> Any:
+    """SQLite: hold the right to serve this file, or raise AlreadyServing. PostgreSQL: nothing to hold."""
+    if not store.is_sqlite or not store.url.database or store.url.database == ":memory:":
+        yield
+        return
+    with _flock(Path(store.url.database + ".serving")):
+        yield
+
+
+def unstorable(error: Exception) -> bool:
+    """Whether the database refused the content it was given, rather than being out of reach or busy."""
+    if isinstance(error, sa.exc.DBAPIError):  # class 22 is "data exception"; a ValueError is the driver's own refusal
+        refused = error.orig.__cause__ if error.orig is not None else None
+        return str(getattr(error.orig, "sqlstate", "")).startswith("22") or isinstance(refused, ValueError)
+    return isinstance(error, sa.exc.StatementError | ValueError | TypeError | OverflowError)
+
+
+async def count(connection: AsyncConnection, store: Store, counts: Mapping[tuple[str, str], int]) -> None:
+    """Add to counters, by (system, name)."""
+    # in sorted order, or two transactions that count the same things could wait for each other
+    for (system, name), n in sorted(counts.items()):
+        statement = store.insert(schema.counter).values(system=system, name=name, n=n)
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=["system", "name"], set_={"n": schema.counter.c.n + n})
+        )

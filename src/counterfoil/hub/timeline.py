@@ -1,0 +1,130 @@
+"""The counterfoil of one object: its receipts, events, deliveries, exceptions and links as one timeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, link, object_, receipt
+from counterfoil.hub.store import Store
+from counterfoil.retail.events import at_utc, hashed_ref
+
+
+async def find(store: Store, text: str) -> list[str]:
+    """Subjects that `text` is a key of: order number, any system's id, e-mail, payment reference, SKU."""
+    async with store.read() as connection:
+        values = [text, hashed_ref(text)]
+        rows = await connection.execute(
+            sa.select(event.c.subject)
+            .join(event_ref, event_ref.c.event_id == event.c.id)
+            .where(event_ref.c.value.in_(values))
+            .distinct()
+            .order_by(event.c.subject)
+            .limit(100)
+        )
+        found = list(rows.scalars())
+        if not found:
+            direct = await connection.execute(
+                sa.union(
+                    sa.select(object_.c.canonical_id).where(
+                        sa.or_(object_.c.object_id == text, object_.c.canonical_id == text)
+                    ),
+                    sa.select(receipt.c.system + ":" + receipt.c.kind + ":" + receipt.c.object_id).where(
+                        receipt.c.object_id == text
+                    ),
+                )
+            )
+            found = sorted(direct.scalars())
+        return found
+
+
+async def of(store: Store, subject: str) -> dict[str, Any]:
+    """Everything known of one subject; times are ISO 8601 UTC, entries in time order."""
+    async with store.read() as connection:
+        entries = [
+            *await _receipts(connection, subject),
+            *await _events(connection, subject),
+            *await _deliveries(connection, subject),
+            *await _exceptions(connection, subject),
+        ]
+        entries.sort(key=lambda e: (e["at"], e["order"]))
+        links = await connection.execute(sa.select(link).where(link.c.canonical_id == subject))
+        waiting = await connection.execute(
+            sa.select(delivery).where(delivery.c.subject == subject).order_by(delivery.c.id)
+        )
+        return {
+            "subject": subject,
+            "links": {row.system: row.object_id for row in links},
+            "entries": [{**e, "at": at_utc(e["at"]).isoformat(timespec="milliseconds")} for e in entries],
+            "waiting": [
+                {"id": r.id, "system": r.system, "operation": r.operation, "attempt": r.attempt} for r in waiting
+            ],
+        }
+
+
+def _entry(at: float, order: int, what: str, text: str, **more: Any) -> dict[str, Any]:
+    return {"at": at, "order": order, "what": what, "text": text, **more}
+
+
+async def _receipts(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    parts = subject.split(":", 2)
+    if len(parts) < 3:
+        return []
+    system, kind, object_id = parts
+    rows = await connection.execute(
+        sa.select(
+            receipt.c.id, receipt.c.origin, receipt.c.received_at, sa.func.length(receipt.c.body).label("size")
+        ).where(receipt.c.system == system, receipt.c.kind == kind, receipt.c.object_id == object_id)
+    )
+    return [_entry(r.received_at, 0, "receipt", f"received by {r.origin}, {r.size} bytes", receipt=r.id) for r in rows]
+
+
+async def _events(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    rows = await connection.execute(sa.select(event).where(event.c.subject == subject))
+    return [
+        _entry(r.recorded_at, 1, "event", r.type, source=r.source, why=r.data.get("why", ""), event=r.id) for r in rows
+    ]
+
+
+async def _deliveries(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    rows = await connection.execute(
+        sa.select(delivery_log).where(delivery_log.c.subject == subject).order_by(delivery_log.c.id)
+    )
+    entries = []
+    for r in rows:
+        promise = None
+        if r.promise_by is not None and r.outcome in ("done", "resolved"):
+            promise = "kept" if r.ended_at <= r.promise_by else f"missed by {r.ended_at - r.promise_by:.1f} s"
+        entries.append(
+            _entry(
+                r.ended_at,
+                2,
+                "delivery",
+                f"{r.system}.{r.operation}: {r.outcome}",
+                reason=r.reason,
+                detail=r.detail,
+                attempt=r.attempt,
+                seconds=round(r.ended_at - r.started_at, 3),
+                promise=promise,
+            )
+        )
+    return entries
+
+
+async def _exceptions(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    rows = await connection.execute(sa.select(exception).where(exception.c.subject == subject))
+    return [
+        _entry(
+            r.opened_at,
+            3,
+            "exception",
+            r.message,
+            exception=r.id,
+            status=r.status,
+            owner=r.owner,
+            suggestion=r.suggestion,
+        )
+        for r in rows
+    ]

@@ -1,0 +1,1 @@
+"""What is watched: promises, drift, metrics. Empty in this version."""
