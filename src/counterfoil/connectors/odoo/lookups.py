@@ -1,0 +1,284 @@
+"""What Odoo knows that orders need: products by SKU, currencies, taxes, journals, countries.
+
+Reference data is kept for a few minutes; a miss reads it again at once, so that a tax or journal made a second
+ago is found. Products are asked for each time: a discontinued one must not be sold from memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from counterfoil.connectors.odoo.client import Json2
+from counterfoil.connectors.odoo.rules import Rules, TaxRule
+from counterfoil.connectors.odoo.translate import MODULE, Currency, OdooTax, impossible, sorted_unique
+from counterfoil.hub.contract import Failure, rejected
+from counterfoil.retail.order import LineKind, Order, TaxRate
+
+KEEP = 300.0
+"""Seconds that reference data is trusted."""
+
+SERVICES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding difference"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Odoo's reference data at one moment."""
+
+    at: float
+    company: int
+    company_country: str
+    currencies: Mapping[str, Currency]
+    taxes: tuple[OdooTax, ...]
+    tax_ids: Mapping[str, int]  # external id → number
+    journals: Mapping[str, int]
+    countries: Mapping[str, int]
+    states: Mapping[tuple[str, str], int]
+    services: Mapping[str, int]
+
+
+class Lookups:
+    """Reference data and products of one Odoo."""
+
+    def __init__(self, client: Json2, rules: Rules) -> None:
+        self.client, self.rules = client, rules
+        self._reference: Reference | None = None
+
+    async def reference(self, not_before: float = 0.0) -> Reference:
+        """The reference data, read again if it is old or was read before `not_before` (monotonic seconds)."""
+        now = time.monotonic()
+        if self._reference is None or now - self._reference.at > KEEP or self._reference.at < not_before:
+            self._reference = await self._read(now)
+        return self._reference
+
+    async def _read(self, now: float) -> Reference:
+        call = self.client.search_read
+        company = (await call("res.company", [], ["currency_id", "account_fiscal_country_id"], order="sequence, id"))[0]
+        lists = await call("product.pricelist", [], ["currency_id", "company_id"], order="sequence, id")
+        pricelists: dict[int, int] = {}
+        for row in lists:
+            if not row["company_id"] or row["company_id"][0] == company["id"]:
+                pricelists.setdefault(row["currency_id"][0], row["id"])
+        own = company["currency_id"][0]
+        currencies = {
+            c["name"]: Currency(
+                c["id"],
+                c["name"],
+                Decimal(str(c["rounding"])),
+                pricelists.get(c["id"], 0 if c["id"] == own else -1),
+            )
+            for c in await call("res.currency", [], ["name", "rounding"])
+        }
+        countries = {c["code"]: c["id"] for c in await call("res.country", [], ["code"])}
+        by_id = {number: code for code, number in countries.items()}
+        taxes = await self._taxes(company["id"], by_id)
+        journals = {
+            j["code"]: j["id"] for j in await call("account.journal", [["company_id", "=", company["id"]]], ["code"])
+        }
+        states = {
+            (by_id.get(s["country_id"][0], ""), s["code"]): s["id"]
+            for s in await call("res.country.state", [], ["code", "country_id"])
+        }
+        country = company["account_fiscal_country_id"]
+        named = [t.odoo for t in self.rules.taxes if "." in t.odoo]
+        return Reference(
+            at=now,
+            company=company["id"],
+            company_country=by_id.get(country[0], "") if country else "",
+            currencies=currencies,
+            taxes=taxes,
+            tax_ids=await self.external_ids(named, "account.tax") if named else {},
+            journals=journals,
+            countries=countries,
+            states=states,
+            services=await self._services(),
+        )
+
+    async def _taxes(self, company: int, countries: Mapping[int, str]) -> tuple[OdooTax, ...]:
+        rows = await self.client.search_read(
+            "account.tax",
+            [["type_tax_use", "=", "sale"], ["amount_type", "=", "percent"], ["company_id", "=", company]],
+            ["name", "amount", "price_include", "country_id", "tax_scope"],
+            order="sequence, id",
+        )
+        return tuple(
+            OdooTax(
+                r["id"],
+                r["name"],
+                Decimal(str(r["amount"])),
+                bool(r["price_include"]),
+                countries.get(r["country_id"][0], "") if r["country_id"] else "",
+                r["tax_scope"] or "",
+            )
+            for r in rows
+        )
+
+    async def _services(self) -> dict[str, int]:
+        """The products that shipping, fees and rounding stand under; made once, by external id."""
+        rows = [
+            [f"{MODULE}.product_{key}", title, f"COUNTERFOIL-{key.upper()}", "service", "False"]
+            for key, title in SERVICES.items()
+        ]
+        fields = ["id", "name", "default_code", "type", "purchase_ok"]
+        names = [row[0] for row in rows]
+        known = await self.external_ids(names, "product.product")
+        if len(known) < len(names):
+            ids, messages = await self.client.load("product.product", fields, rows)
+            if messages:
+                raise Failure(
+                    rejected("odoo_refused", f"Odoo says: {messages[0].get('message')}", "Make them by hand.")
+                )
+            known = dict(zip(names, ids, strict=True))
+        return {key: known[f"{MODULE}.product_{key}"] for key in SERVICES}
+
+    async def external_ids(self, names: Iterable[str], *models: str) -> dict[str, int]:
+        """Record numbers by external id (`module.name`), for those that exist and are of one of `models`."""
+        by_module: dict[str, list[str]] = defaultdict(list)
+        for full in names:
+            module, _, name = full.partition(".")
+            by_module[module].append(name)
+        found: dict[str, int] = {}
+        for module, short in by_module.items():
+            rows = await self.client.search_read(
+                "ir.model.data",
+                [["module", "=", module], ["model", "in", list(models)], ["name", "in", short]],
+                ["name", "res_id"],
+            )
+            found.update({f"{module}.{r['name']}": r["res_id"] for r in rows})
+        return found
+
+    async def products(self, skus: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """Products by SKU, archived ones among them."""
+        wanted = sorted_unique(list(skus))
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        if wanted:
+            fields = ["default_code", "active", "sale_ok"]
+            for row in await self.client.search_read(
+                "product.product", [["default_code", "in", wanted]], fields, archived=True
+            ):
+                found[row["default_code"]].append(row)
+        return found
+
+
+def pick_product(sku: str, name: str, found: Mapping[str, list[dict[str, Any]]]) -> int:
+    """The one sellable product of this SKU. Raises Impossible; nothing is ever matched by a display name."""
+    rows = found.get(sku, [])
+    active = [r for r in rows if r["active"]]
+    if len(active) > 1:
+        raise impossible(
+            "ambiguous_sku",
+            f"Odoo has {len(active)} products with SKU {sku}.",
+            "Give each product its own internal reference in Odoo, then retry.",
+        )
+    if not rows:
+        raise impossible(
+            "unknown_sku",
+            f"Odoo has no product with SKU {sku} (“{name}”).",
+            f"Make a product with internal reference {sku} in Odoo, or correct the SKU in the shop; then retry.",
+        )
+    if not active or not active[0]["sale_ok"]:
+        raise impossible(
+            "discontinued_sku",
+            f"The product with SKU {sku} (“{name}”) is discontinued in Odoo.",
+            "Bring it back from the archive and allow its sale, or exchange the line in the shop; then retry.",
+        )
+    return int(active[0]["id"])
+
+
+def pick_currency(order: Order, reference: Reference) -> Currency:
+    """The order's currency with a pricelist that sells in it. Raises Impossible."""
+    currency = reference.currencies.get(order.currency)
+    if currency is None:
+        raise impossible(
+            "unknown_currency",
+            f"Odoo does not have the currency {order.currency} (or it is not active).",
+            f"Activate {order.currency} in Odoo (Invoicing, Configuration, Currencies), then retry.",
+        )
+    if currency.pricelist < 0:
+        raise impossible(
+            "no_pricelist",
+            f"Odoo has no pricelist in {order.currency}.",
+            f"Make a pricelist in {order.currency} in Odoo, then retry.",
+        )
+    return currency
+
+
+def pick_taxes(order: Order, reference: Reference, rules: Rules) -> dict[tuple[str, str, LineKind], OdooTax | None]:
+    """Odoo's tax for each (rate, class, kind of line) of the order. Raises Impossible."""
+    rates = {rate.code: rate for rate in order.rates}
+    return {
+        (part.code, line.tax_class, line.kind): pick_tax(
+            rates[part.code], line.tax_class, line.kind, order.ship_to.country, reference, rules
+        )
+        for line in order.lines
+        for part in line.taxes
+    }
+
+
+def pick_tax(
+    rate: TaxRate, tax_class: str, kind: LineKind, ship_to: str, reference: Reference, rules: Rules
+) -> OdooTax | None:
+    """By a declared rule, else by rate, country and inclusion; None for nought percent that Odoo has no tax for."""
+    country = rate.country or ship_to
+    for rule in rules.taxes:
+        if rule.percent == rate.percent and rule.country in ("", country) and rule.tax_class in ("", tax_class):
+            return _declared(rule, reference)
+    same = [tax for tax in reference.taxes if tax.percent == rate.percent]
+    candidates = [t for t in same if t.country == country] or [
+        t for t in same if t.country == reference.company_country
+    ]
+    # a price that still lacks its tax is what we send, so a tax that is added to it comes first
+    candidates = [t for t in candidates if not t.included] or candidates
+    scope = "consu" if kind is LineKind.PRODUCT else "service"
+    candidates = [t for t in candidates if t.scope == scope] or [t for t in candidates if not t.scope] or candidates
+    row = f"{{rate: {rate.percent.normalize():f}, country: {country or '??'}, odoo: …}}"
+    if len(candidates) > 1:
+        names = ", ".join(f"“{t.name}” ({t.id})" for t in candidates[:5])
+        raise impossible(
+            "ambiguous_tax",
+            f"Odoo has several taxes of {rate.percent.normalize():f} % for {country}: {names}.",
+            f"Say which one in the blueprint, under taxes: {row}",
+        )
+    if candidates:
+        return candidates[0]
+    if rate.percent == 0:
+        return None
+    raise impossible(
+        "unmapped_tax",
+        f"Odoo has no sales tax of {rate.percent.normalize():f} % for {country or 'this country'} (“{rate.name}”).",
+        f"Make that tax in Odoo, or add a row to the blueprint, under taxes: {row}",
+    )
+
+
+def _declared(rule: TaxRule, reference: Reference) -> OdooTax:
+    wanted = reference.tax_ids.get(rule.odoo)
+    for tax in reference.taxes:
+        if tax.id == wanted or tax.name == rule.odoo or str(tax.id) == rule.odoo:
+            return tax
+    raise impossible(
+        "unmapped_tax",
+        f"The blueprint names the tax {rule.odoo!r}, which Odoo does not have as a sales tax.",
+        "Correct the row under taxes in the blueprint, or make the tax in Odoo; then retry.",
+    )
+
+
+def pick_journal(method: str, reference: Reference, rules: Rules) -> int:
+    """The journal a payment by `method` goes to. Raises Impossible."""
+    code = rules.payments.get(method, rules.payments.get("*"))
+    if code is None:
+        raise impossible(
+            "unmapped_payment",
+            f"The blueprint does not say where payments by {method or '(no method given)'!r} go.",
+            f'Add a row to the blueprint, under payments: {{method: "{method}", journal: BNK1}}; then retry.',
+        )
+    if code not in reference.journals:
+        raise impossible(
+            "unmapped_payment",
+            f"The blueprint sends payments by {method!r} to journal {code}, which Odoo does not have.",
+            "Correct the row under payments in the blueprint, or make the journal in Odoo; then retry.",
+        )
+    return reference.journals[code]

@@ -1,0 +1,30 @@
+"""What the blueprint declares for orders going into Odoo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRule:
+    """A declared tax: this rate (percent), for this country and class ('' = any), is that tax of Odoo.
+
+    `odoo` is the tax's name, its external id (`module.name`) or its number.
+    """
+
+    percent: Decimal
+    country: str
+    tax_class: str
+    odoo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How orders are taken over. `tolerance` is in the currency's smallest units."""
+
+    match: tuple[str, ...] = ("email",)
+    taxes: tuple[TaxRule, ...] = ()
+    payments: Mapping[str, str] = field(default_factory=dict)  # payment method → journal code; "*" any other
+    tolerance: int = 5
