@@ -1,0 +1,1 @@
+"""Stand-ins for vendor systems, for demo and tests: the real protocols, with state, quirks and faults on demand."""
