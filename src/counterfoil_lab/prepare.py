@@ -1,0 +1,161 @@
+"""Prepare an Odoo as a retailer has it before the first order: currencies, taxes, journals, customers, products.
+
+From a catalogue in the layout of the recordings (products/, variations/, taxes/, orders/ …). Everything goes in by
+external id, so preparing twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from counterfoil_lab.odoo_api import Odoo
+
+JOURNALS = {"bacs": "WBANK", "cheque": "WCHEQ", "cod": "WCOD", "stripe": "WSTRP", "paypal": "WPAYP", "": "WMISC"}
+"""Payment method of the shop → journal code in the prepared Odoo."""
+
+
+def bodies(folder: Path, *patterns: str) -> Iterator[tuple[Path, Any]]:
+    """The recorded answers' bodies, by file."""
+    for pattern in patterns:
+        for path in sorted(folder.glob(pattern)):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            body = content.get("response", {}).get("body") if isinstance(content, dict) else content
+            yield path, body
+
+
+def rows(folder: Path, *patterns: str) -> list[dict[str, Any]]:
+    """All objects of recorded lists and single answers."""
+    found: list[dict[str, Any]] = []
+    for _, body in bodies(folder, *patterns):
+        found += body if isinstance(body, list) else [body] if isinstance(body, dict) else []
+    return [row for row in found if "id" in row]
+
+
+def articles(catalogue: Path) -> dict[str, str]:
+    """Sellable SKUs and their names: simple products and variations; a variable parent is not sold."""
+    skus: dict[str, str] = {}
+    for product in rows(catalogue, "products/*.json"):
+        if product.get("sku") and product.get("type") != "variable":
+            skus[product["sku"]] = product["name"]
+    for variation in rows(catalogue, "variations/*.json", "variations/*/*.json"):
+        if variation.get("sku"):
+            skus[variation["sku"]] = variation.get("name") or variation["sku"]
+    return skus
+
+
+def rates(catalogue: Path) -> list[tuple[str, str, str, bool]]:
+    """(country, percent, name, compound) of the shop's tax rates."""
+    return [
+        (t["country"], f"{float(t['rate']):g}", t["name"], bool(t["compound"]))
+        for t in rows(catalogue, "taxes/*.json")
+        if "rate" in t
+    ]
+
+
+def tax_rows(catalogue: Path) -> list[str]:
+    """Rows for the blueprint's `taxes`: the rates of nought percent, of which an Odoo has several."""
+    countries = sorted({country for country, percent, *_ in rates(catalogue) if percent == "0"})
+    return [f"{{rate: 0, country: {country}, odoo: {tax_name(country, '0')}}}" for country in countries]
+
+
+def tax_name(country: str, percent: str) -> str:
+    """The external id of a prepared tax."""
+    return f"lab.tax_{country}_{_xml_name(percent)}"
+
+
+def _xml_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", lambda m: f"_{ord(m[0]):x}_", text)
+
+
+def prepare(odoo: Odoo, catalogue: Path, currencies: Iterable[str], more_skus: Iterable[str] = ()) -> dict[str, int]:
+    """Bring the Odoo up to the catalogue; how many of each there are."""
+    _currencies(odoo, sorted(set(currencies)))
+    made_taxes = _taxes(odoo, rates(catalogue))
+    _journals(odoo)
+    known_customers = _customers(odoo, catalogue)
+    skus = articles(catalogue) | dict.fromkeys(more_skus, "Article")
+    products = [
+        [f"lab.product_{_xml_name(sku)}", name or sku, sku, "consu", "True"] for sku, name in sorted(skus.items())
+    ]
+    for start in range(0, len(products), 500):
+        fields = ["id", "name", "default_code", "type", "is_storable"]
+        odoo.load("product.product", fields, products[start : start + 500])
+    return {"products": len(products), "taxes": made_taxes, "customers": known_customers}
+
+
+def _currencies(odoo: Odoo, codes: list[str]) -> None:
+    known = {c["name"]: c for c in odoo.read("res.currency", [["name", "in", codes]], ["name", "active"])}
+    asleep = [c["id"] for c in known.values() if not c["active"]]
+    if asleep:
+        odoo.call("res.currency", "write", ids=asleep, vals={"active": True})
+    lists = [[f"lab.pricelist_{code}", f"Web {code}", str(c["id"])] for code, c in sorted(known.items())]
+    if lists:
+        odoo.load("product.pricelist", ["id", "name", "currency_id/.id"], lists)
+
+
+def _taxes(odoo: Odoo, wanted: list[tuple[str, str, str, bool]]) -> int:
+    countries = {c["code"]: c["id"] for c in odoo.read("res.country", [], ["code"])}
+    groups: dict[str, int] = {}
+    for country in sorted({country for country, *_ in wanted}):
+        row = [f"lab.tax_group_{country}", f"Web {country}", str(countries[country])]
+        groups[country] = odoo.load("account.tax.group", ["id", "name", "country_id/.id"], [row])[0]
+    present = {
+        (str(t["country_id"][0]), f"{t['amount']:g}")
+        for t in odoo.read("account.tax", [["type_tax_use", "=", "sale"]], ["amount", "country_id", "active"])
+        if t["active"] and t["country_id"]
+    }
+    # several taxes of nought percent are usual (exports, exempt goods), so the blueprint names the one that is meant
+    present = {(country, percent) for country, percent in present if percent != "0"}
+    table = [
+        [
+            tax_name(country, percent),
+            f"{name} (web)",
+            percent,
+            "sale",
+            "tax_excluded",
+            str(countries[country]),
+            str(groups[country]),
+            "True" if any(c for other, _, _, c in wanted if other == country) and not compound else "False",
+        ]
+        for (country, percent), (name, compound) in {(c, p): (n, k) for c, p, n, k in wanted}.items()
+        if (str(countries[country]), f"{float(percent):g}") not in present
+    ]
+    fields = [
+        "id",
+        "name",
+        "amount",
+        "type_tax_use",
+        "price_include_override",
+        "country_id/.id",
+        "tax_group_id/.id",
+    ]
+    if table:
+        odoo.load("account.tax", [*fields, "include_base_amount"], table)
+    return len(wanted)
+
+
+def _customers(odoo: Odoo, catalogue: Path) -> int:
+    """The shop's account holders, as a retailer who has sold to them before has them: name and e-mail."""
+    people = {c["email"].lower(): c for c in rows(catalogue, "customers/*.json") if c.get("email")}
+    table = [
+        [f"lab.customer_{c['id']}", f"{c['first_name']} {c['last_name']}".strip() or email, email]
+        for email, c in sorted(people.items())
+    ]
+    if table:
+        odoo.load("res.partner", ["id", "name", "email"], table)
+    return len(table)
+
+
+def _journals(odoo: Odoo) -> None:
+    known = {j["code"] for j in odoo.read("account.journal", [], ["code"])}
+    missing = [
+        [f"lab.journal_{code}", f"Web {method or 'other'}", code, "bank"]
+        for method, code in JOURNALS.items()
+        if code not in known
+    ]
+    if missing:
+        odoo.load("account.journal", ["id", "name", "code", "type"], missing)

@@ -1,0 +1,275 @@
+"""An Odoo as the conformance suite sees it: looked at and disturbed from outside, never through the connector.
+
+One class for the stand-in and the real server; what must be done differently to each stands in its subclass.
+A proxy with faults stands before both, so that answers can be lost after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from counterfoil.connectors.odoo import Odoo as OdooConnector
+from counterfoil.connectors.odoo import Rules
+from counterfoil.retail.order import Order
+from counterfoil_lab.checker import OdooOrder, odoo_orders
+from counterfoil_lab.odoo_api import Odoo
+from counterfoil_lab.prepare import JOURNALS, prepare
+from counterfoil_lab.stage import OdooPlace
+from counterfoil_sandbox import proxy
+from counterfoil_sandbox.faults import Faults
+from counterfoil_sandbox.odoo import Odoo as StandIn
+from counterfoil_sandbox.serving import serving
+from counterfoil_sandbox.woocommerce import RECORDINGS
+
+SKUS = tuple(f"SKU-{letter}" for letter in "ABCDEFGH")
+STATES = {"draft": "quotation", "sent": "quotation", "sale": "confirmed", "cancel": "cancelled"}
+WRITES = {
+    "the customer": "/res.partner/load",
+    "the order": "/sale.order/load",
+    "the confirmation": "/sale.order/action_confirm",
+    "the payment": "/account.payment/load",
+    "the posting": "/account.payment/action_post",
+}
+RULES = Rules(payments={**JOURNALS, "*": "WMISC"})
+
+
+class Meeting:
+    """Holds the first request to a path back until a second one has come, then lets both go at once."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.first: dict[str, asyncio.Event | None] = {}
+        self.met: set[str] = set()
+        self.patience = 2.0
+
+    def at(self, *paths: str, patience: float = 2.0) -> None:
+        """Two requests meet at each of these; the first waits `patience` seconds for the second."""
+        self.first, self.met, self.patience = dict.fromkeys(paths), set(), patience
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a first request is being held."""
+        return any(event is not None and not event.is_set() for event in self.first.values())
+
+    def release(self) -> None:
+        """Let the first go without a second."""
+        for event in self.first.values():
+            if event is not None:
+                self.loop.call_soon_threadsafe(event.set)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = "/" + scope["path"].removeprefix("/json/2/") if scope["type"] == "http" else ""
+        if path in self.first and path not in self.met:
+            waiting = self.first[path]
+            if waiting is not None:
+                self.met.add(path)
+                waiting.set()
+            else:
+                self.loop = asyncio.get_running_loop()
+                self.first[path] = waiting = asyncio.Event()
+                with contextlib.suppress(TimeoutError):  # the other one may have no more business there
+                    async with asyncio.timeout(self.patience):
+                        await waiting.wait()
+        await self.app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An order as it stands in the ERP: state quotation, confirmed or cancelled; lines by the shop's line id."""
+
+    id: int
+    state: str
+    customer: int
+    seen: OdooOrder
+
+
+class Erp:
+    """An Odoo prepared for the suite, behind a proxy."""
+
+    def __init__(self, place: OdooPlace, url: str, faults: Faults, meeting: Meeting) -> None:
+        self.place, self.url, self.faults, self.meeting = place, url, faults, meeting
+        self.api: Odoo = place.api
+        self.writes: Mapping[str, str] = WRITES
+
+    # --- the connector ------------------------------------------------------------------------------------------
+
+    def connector(self, rules: Rules = RULES, **changes: str) -> OdooConnector:
+        """One more hub's connector to this Odoo. Settings can be changed: url, database, api_key, timeout."""
+        settings = {"url": self.url, "database": self.place.database, "api_key": self.place.api_key, "timeout": "30"}
+        return OdooConnector("odoo", settings | changes, rules)
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def standing(self, order: Order) -> list[Standing]:
+        """Everything that stands in Odoo for this order, by its origin; more than one is a double."""
+        rows = self.api.read("sale.order", [["origin", "=", order.canonical_id]], ["name", "state", "partner_id"])
+        seen = {o.number: o for o in odoo_orders(self.api, order.canonical_id).get(order.canonical_id, [])}
+        return [Standing(r["id"], STATES[r["state"]], r["partner_id"][0], seen[r["name"]]) for r in rows]
+
+    def one(self, order: Order) -> Standing:
+        """The one that stands there."""
+        found = self.standing(order)
+        assert len(found) == 1, f"{len(found)} orders stand in Odoo for {order.canonical_id}"
+        return found[0]
+
+    def customers(self, email: str) -> list[int]:
+        """Top-level partners with this address, in any case."""
+        domain = [["email", "=ilike", email], ["parent_id", "=", False]]
+        return [row["id"] for row in self.api.read("res.partner", domain, ["id"])]
+
+    def children(self, partner: int) -> list[dict[str, Any]]:
+        """The addresses below a partner."""
+        fields = ["type", "street", "city", "zip", "country_id", "name"]
+        return self.api.read("res.partner", [["parent_id", "=", partner]], fields)
+
+    def payments(self, order: Order) -> list[dict[str, Any]]:
+        """All payments that name this order, drafts too."""
+        fields = ["memo", "amount", "state", "currency_id", "journal_id", "date", "partner_id"]
+        return self.api.read("account.payment", [["memo", "ilike", f"{order.number} "]], fields)
+
+    def everything(self, order: Order) -> dict[str, Any]:
+        """All that Odoo holds of the order, with the time of its last change: equal means nothing was rewritten."""
+        found = {}
+        for model, domain in (
+            ("sale.order", [["origin", "=", order.canonical_id]]),
+            ("sale.order.line", [["order_id.origin", "=", order.canonical_id]]),
+            ("account.payment", [["memo", "ilike", f"{order.number} "]]),
+            ("res.partner", [["email", "=ilike", order.customer.email or "-"]]),
+        ):
+            found[model] = self.api.read(model, domain, self._stored(model))
+        return found
+
+    def _stored(self, model: str) -> list[str]:
+        kept = {
+            "sale.order": "name state note client_order_ref amount_total amount_tax partner_id partner_shipping_id",
+            "sale.order.line": "name product_id product_uom_qty price_unit price_subtotal price_tax tax_ids",
+            "account.payment": "state amount memo date journal_id",
+            "res.partner": "name street city phone email vat",  # confirming an order touches its customer: no time here
+        }
+        return [*kept[model].split(), *(["write_date"] if model != "res.partner" else [])]
+
+    # --- people at work in Odoo ---------------------------------------------------------------------------------
+
+    def write(self, order: Order, **values: Any) -> None:
+        """A person changes the order's own fields."""
+        self.api.call("sale.order", "write", ids=[self.one(order).id], vals=values)
+
+    def cancel(self, order: Order) -> None:
+        """A person cancels it."""
+        self.api.call("sale.order", "action_cancel", ids=[self.one(order).id])
+
+    def delete(self, order: Order) -> None:
+        """A person cancels and deletes it."""
+        number = self.one(order).id
+        self.api.call("sale.order", "action_cancel", ids=[number])
+        self.api.call("sale.order", "unlink", ids=[number])
+
+    def lock(self, order: Order) -> None:
+        """A person locks it."""
+        self.api.call("sale.order", "action_lock", ids=[self.one(order).id])
+
+    def change_price(self, order: Order, price: float) -> None:
+        """A person gives the first line another price."""
+        lines = self.api.read("sale.order.line", [["order_id", "=", self.one(order).id]], ["id"])
+        self.api.call("sale.order.line", "write", ids=[lines[0]["id"]], vals={"price_unit": price})
+
+    def make_customer(self, email: str, **values: Any) -> int:
+        """A person enters a customer."""
+        return int(self.api.call("res.partner", "create", vals_list=[{"name": "By hand", "email": email, **values}])[0])
+
+    def make_product(self, sku: str, **values: Any) -> int:
+        """A person enters a product."""
+        row = {"name": f"Article {sku}", "default_code": sku, "type": "consu", "is_storable": True, **values}
+        return int(self.api.call("product.product", "create", vals_list=[row])[0])
+
+    def make_tax(self, name: str, percent: float, **values: Any) -> int:
+        """A person enters a sales tax; values as in account.tax."""
+        country = self.api.read("res.country", [["code", "=", "FR"]], ["id"])[0]["id"]
+        row = {"name": name, "amount": percent, "type_tax_use": "sale", "country_id": country, **values}
+        return int(self.api.call("account.tax", "create", vals_list=[row])[0])
+
+    @contextlib.contextmanager
+    def rounding(self, method: str) -> Iterator[None]:
+        """The company counts taxes this way meanwhile: round_per_line or round_globally."""
+        company = self.api.read("res.company", [], ["tax_calculation_rounding_method"])[0]
+        self.api.call("res.company", "write", ids=[company["id"]], vals={"tax_calculation_rounding_method": method})
+        try:
+            yield
+        finally:
+            before = {"tax_calculation_rounding_method": company["tax_calculation_rounding_method"]}
+            self.api.call("res.company", "write", ids=[company["id"]], vals=before)
+
+    def ship(self, order: Order) -> None:
+        """The goods leave the house."""
+        raise NotImplementedError
+
+    # --- trouble ------------------------------------------------------------------------------------------------
+
+    def key_without_rights(self) -> str:
+        """An API key that is accepted, of a user who may not see orders."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[dict[str, str]]:
+        """The server answers, its database is not there; settings for the connector to see that."""
+        raise NotImplementedError
+
+    @contextlib.asynccontextmanager
+    async def losing_race(self, order: Order) -> AsyncIterator[None]:
+        """The next load of this order loses against another transaction."""
+        raise NotImplementedError
+        yield
+
+
+@contextlib.contextmanager
+def before(place: OdooPlace, kind: type[Erp]) -> Iterator[Erp]:
+    """The place prepared, with a proxy before it."""
+    prepare(place.api, RECORDINGS, {"EUR", "USD", "JPY"}, SKUS)
+    app = proxy.make_app(place.url)
+    meeting = Meeting(app)
+    with serving(meeting) as url:
+        yield kind(place, url, app.faults, meeting)
+
+
+class StandInErp(Erp):
+    """The stand-in."""
+
+    state: StandIn
+
+    def ship(self, order: Order) -> None:
+        """Deliveries are not played: the quantity is written as a delivery would."""
+        for line in self.api.read("sale.order.line", [["order_id", "=", self.one(order).id]], ["id"]):
+            self.api.call("sale.order.line", "write", ids=[line["id"]], vals={"qty_delivered": 1.0})
+
+    def key_without_rights(self) -> str:
+        """A second key, for whom the models are closed."""
+        self.state.api_keys["key-without-rights"] = 6
+        closed = {"sale.order", "sale.order.line", "res.partner", "account.payment", "ir.model.data"}
+        self.state.denied["key-without-rights"] = closed | {"ir.module.module", "decimal.precision"}
+        return "key-without-rights"
+
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[dict[str, str]]:
+        """As with its PostgreSQL stopped."""
+        self.state.database_up = False
+        try:
+            yield {}
+        finally:
+            self.state.database_up = True
+
+    @contextlib.asynccontextmanager
+    async def losing_race(self, order: Order) -> AsyncIterator[None]:
+        """The next writing call fails as a lost race does."""
+        self.state.serialization_failures = 1
+        yield
+        self.state.serialization_failures = 0
+
+
+def money(amount: str) -> Decimal:
+    """Shorter to read in a table of amounts."""
+    return Decimal(amount)

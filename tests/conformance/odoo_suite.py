@@ -1,0 +1,134 @@
+"""What is Odoo's own, on top of what every ERP must show: taxes inside prices, journals, modules, rights by group."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from erp_suite import NUMBERS, Accept, Connect, ErpSuite, Make, deliver, failed
+from making import item, line
+from odoo_place import RULES, Erp
+
+from counterfoil.connectors.odoo import Rules, TaxRule, translate
+from counterfoil.hub.contract import Failure, Kind, Mark
+
+
+class OdooSuite(ErpSuite):
+    """Stand-in and real server alike."""
+
+    async def test_a_tax_that_odoo_holds_to_be_in_the_price(self, erp: Erp, new: Make, connect: Connect) -> None:
+        """case: F24 - mapped to a tax that is included, the customer still pays what the customer paid."""
+        name = f"20% INC {next(NUMBERS)}"
+        erp.make_tax(name, 20.0, price_include_override="tax_included")
+        rules = Rules(payments=RULES.payments, taxes=(TaxRule(Decimal(20), "FR", "", name),))
+        of = new(line("SKU-A", "24.98", {"20": "4.99"}, quantity="3"), line("SKU-B", "57.50", {"20": "11.50"}))
+        outcomes = await deliver(connect(rules).operations["accept_order"], [item(of)])
+        assert outcomes[0].kind is Kind.DONE
+        seen = erp.one(of).seen
+        assert (seen.total, seen.untaxed, seen.tax) == (Decimal("98.97"), Decimal("82.48"), Decimal("16.49"))
+        lines = erp.everything(of)["sale.order.line"]
+        assert [each["price_unit"] for each in lines] == pytest.approx([9.99, 69.0]), "what the customer saw"
+        assert sorted(seen.lines.values()) == [
+            (Decimal("24.98"), Decimal("4.99"), ("20",)),
+            (Decimal("57.50"), Decimal("11.50"), ("20",)),
+        ]
+
+    async def test_a_tax_made_a_second_ago_is_found(self, erp: Erp, new: Make, connect: Connect) -> None:
+        """case: F38 - reference data is kept for minutes, a miss reads it again at once."""
+        percent = f"{next(NUMBERS) / 1000:g}"
+        operation = connect().operations["accept_order"]
+        of = new(line("SKU-A", "100.00", {percent: "1.00"}))
+        assert (await deliver(operation, [item(of)]))[0].reason == "unmapped_tax"
+        erp.make_tax(f"{percent}%", float(percent))
+        assert (await deliver(operation, [item(of)]))[0].kind is Kind.DONE
+        erp.make_tax(f"{percent}% again", float(percent))
+        assert (await deliver(connect().operations["accept_order"], [item(new(*of.lines))]))[
+            0
+        ].reason == "ambiguous_tax"
+
+    @pytest.mark.parametrize(
+        ("payments", "found"), [({}, "no payment method is mapped"), ({"bacs": "NOPE"}, "Odoo has no journal NOPE")]
+    )
+    async def test_a_payment_without_a_journal(
+        self, erp: Erp, new: Make, connect: Connect, payments: dict[str, str], found: str
+    ) -> None:
+        """case: F38 - nothing is made, not even the order; the doctor saw it coming."""
+        connector = connect(Rules(payments=payments))
+        of = new()
+        outcome = (await deliver(connector.operations["accept_order"], [item(of)]))[0]
+        assert (outcome.kind, outcome.reason) == (Kind.REJECTED, "unmapped_payment")
+        assert erp.standing(of) == []
+        journals = next(f for f in await connector.doctor() if f.check == "journals")
+        assert (journals.found, journals.mark is Mark.OK) == (found, False)
+        assert journals.remedy
+
+    async def test_an_odoo_that_changes_prices_is_not_trusted(
+        self, erp: Erp, new: Make, accept: Accept, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """case: F24 - where Odoo comes to another total than the customer paid (a module, an automation; here by not
+        telling it the taxes), the order stays a quotation and no money is recorded."""
+        monkeypatch.setattr(translate, "outside_taxes", lambda *_: "")
+        of = new(line("SKU-A", "100.00", {"20": "19.97"}))
+        outcome = await accept(of)
+        assert (outcome.kind, outcome.reason) == (Kind.REJECTED, "total_differs")
+        assert "120.0" in outcome.message
+        assert "119.97 EUR" in outcome.message
+        assert (erp.one(of).state, erp.payments(of)) == ("quotation", [])
+
+    async def test_a_pricelist_that_changed_its_currency(self, erp: Erp, new: Make, connect: Connect) -> None:
+        """case: F28 - twelve dollars are not twelve yen: what Odoo made of the order is looked at, currency and all."""
+        operation = connect().operations["accept_order"]
+        dollars = line("SKU-A", "10.00", {"20": "2.00"}, currency="USD")
+        assert (await deliver(operation, [item(new(dollars, currency="USD"))]))[0].kind is Kind.DONE
+        known = {c["name"]: c["id"] for c in erp.api.read("res.currency", [["active", "=", True]], ["name"])}
+        lists = [p["id"] for p in erp.api.read("product.pricelist", [["currency_id.name", "=", "USD"]], ["id"])]
+        erp.api.call("product.pricelist", "write", ids=lists, vals={"currency_id": known["JPY"]})
+        try:
+            of = new(dollars, currency="USD")
+            outcome = (await deliver(operation, [item(of)]))[0]
+            assert (outcome.kind, outcome.reason) == (Kind.REJECTED, "total_differs")
+            assert "JPY" in outcome.message
+            assert (erp.one(of).state, erp.payments(of)) == ("quotation", [])
+        finally:
+            erp.api.call("product.pricelist", "write", ids=lists, vals={"currency_id": known["USD"]})
+
+    async def test_a_payment_that_a_person_cancelled(self, erp: Erp, new: Make, accept: Accept) -> None:
+        """It is not posted again behind their back."""
+        of = new()
+        await accept(of)
+        number = [p["id"] for p in erp.payments(of)]
+        erp.api.call("account.payment", "action_cancel", ids=number)
+        outcome = await accept(of)
+        assert (outcome.kind, outcome.reason) == (Kind.REJECTED, "payment_not_posted")
+        assert [p["state"] for p in erp.payments(of)] == ["canceled"]
+
+    async def test_an_invalid_vat_number_fails_alone(self, erp: Erp, new: Make, connect: Connect) -> None:
+        """case: F17 - Odoo refuses the customer of one order of three; the other two stand."""
+        good, bad, last = new(line("SKU-A")), new(line("SKU-B"), customer={"vat": "FR00"}), new(line("SKU-C"))
+        outcomes = await deliver(connect().operations["accept_order"], [item(of) for of in (good, bad, last)])
+        assert [o.reason or str(o.kind) for o in outcomes] == ["done", "odoo_refused", "done"]
+        assert "VAT" in outcomes[1].message
+        assert [len(erp.standing(of)) for of in (good, bad, last)] == [1, 0, 1]
+
+    async def test_a_module_that_is_missing(self, connect: Connect) -> None:
+        """Misconfigured: a model that is not there is an app that is not installed."""
+        with pytest.raises(Failure) as caught:
+            await connect().client.call("no.such.model", "search_read", domain=[])  # type: ignore[attr-defined]
+        assert (caught.value.outcome.kind, caught.value.outcome.reason) == (Kind.MISCONFIGURED, "module_missing")
+
+    async def test_services_are_made_once(self, erp: Erp, new: Make, accept: Accept) -> None:
+        """case: F05 - shipping, fee and rounding stand under products of their own, whoever comes first."""
+        await accept(new())
+        rows = erp.api.read("product.product", [["default_code", "=like", "COUNTERFOIL-%"]], ["default_code"])
+        assert sorted(r["default_code"] for r in rows) == [
+            "COUNTERFOIL-FEE",
+            "COUNTERFOIL-ROUNDING",
+            "COUNTERFOIL-SHIPPING",
+        ]
+
+    async def test_the_doctor_names_what_is_there(self, connect: Connect) -> None:
+        """Currencies, rates and modules, for a person to compare."""
+        found = {f.check: f.found for f in await connect().doctor()}
+        assert {"EUR", "JPY", "USD"} <= set(found["currencies"].split(", "))
+        assert "20 %" in found["sales taxes"]
+        assert failed(await connect().doctor()) == {}
