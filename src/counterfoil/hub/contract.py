@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from counterfoil.retail.order import Order
+from counterfoil.retail.entity import Entity
 
 
 class Kind(StrEnum):
@@ -35,7 +35,9 @@ class Outcome:
     `reason` is a short code for grouping, `message` for the person in the shop, `technical` for the engineer,
     `suggestion` the next step. `until` is when to try again (throttled, down). `result` of a done item is kept
     in the counterfoil; `link` is the id of the thing in the connector's system; `emits` are the types of the
-    events this outcome gives rise to, with `result` as their data.
+    events this outcome gives rise to, with `result` as their data. `links` are more ids, by canonical id, for what
+    the subject consists of. `observed` is the object as our write left it, and `wrote` names the fields of it that
+    were ours: a state that differs from the last known one in nothing else is our own echo.
     """
 
     kind: Kind
@@ -46,8 +48,10 @@ class Outcome:
     until: datetime | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     link: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
     emits: tuple[str, ...] = ()
     observed: Observed | None = None
+    wrote: frozenset[str] = frozenset()
 
 
 def done(result: Mapping[str, Any], link: str = "", emits: tuple[str, ...] = ()) -> Outcome:
@@ -88,7 +92,8 @@ class Operation:
     `run` gets items of different keys and returns one outcome each, in order, or raises Failure for all.
     It must be idempotent: it may be called again with the same items after an answer was lost.
     `conflicts` names what two calls must not touch at the same time (product ids, say); the worker keeps calls
-    that share one apart.
+    that share one apart. `coalesces`: it carries out the newest state known, so that of several deliveries waiting
+    in one lane only the last is carried out and answers for all.
     """
 
     name: str
@@ -99,6 +104,7 @@ class Operation:
     timeout: float = 60.0
     parallel: int = 1
     conflicts: Callable[[Item], frozenset[str]] = lambda _item: frozenset()
+    coalesces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ class Observed:
     kind: str
     object_id: str
     version: str
-    state: Order
+    state: Entity
 
 
 class BadPayload(Exception):
@@ -201,6 +207,9 @@ class Connector(Protocol):
 
     def decode(self, raw: Raw) -> Observed:
         """The body in the retail language. Raises BadPayload."""
+
+    async def care(self) -> list[Finding]:
+        """Look after what may break unseen (webhooks) and put it right; called every few minutes. Raises Failure."""
 
     async def doctor(self) -> list[Finding]:
         """Look at reachability, version, rights, modules, settings; never raises."""

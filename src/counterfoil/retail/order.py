@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from counterfoil.retail.entity import Entity
 from counterfoil.retail.money import CurrencyMismatch, Money, total
 from counterfoil.retail.party import Address, Customer
 
@@ -103,17 +104,40 @@ class Payment(BaseModel):
     paid_at: AwareDatetime | None = None
 
 
+class RefundLine(BaseModel):
+    """What of one order line is given back; `net` and taxes are positive, `quantity` may be nought (money only)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    line: str  # the order's line id
+    kind: LineKind
+    quantity: Decimal = Decimal(0)
+    net: Money
+    taxes: tuple[Tax, ...] = ()
+
+
 class Refund(BaseModel):
-    """Money given back; `amount` is positive."""
+    """Money given back; `amount` is positive.
+
+    An order names its refunds by id and amount only. Read whole (`is_whole`) they have their date and lines; a refund
+    without lines is one by amount. Lines need not sum to the amount: the amount is what the customer got.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     amount: Money
     reason: str = ""
+    refunded_at: AwareDatetime | None = None
+    lines: tuple[RefundLine, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether more is known than the order tells."""
+        return self.refunded_at is not None
 
 
-class Order(BaseModel):
+class Order(Entity):
     """An order as its shop knows it now.
 
     `total` is what the customer pays. total = sum of line nets + sum of line taxes + `rounding`; a shop that
@@ -121,8 +145,6 @@ class Order(BaseModel):
     `tax_told` is the tax total the shop prints. Building an order whose parts do not sum raises AmountsDiffer,
     one with an amount in another currency CurrencyMismatch (both inside pydantic's ValidationError).
     """
-
-    model_config = ConfigDict(frozen=True)
 
     system: str
     id: str

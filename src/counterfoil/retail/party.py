@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from counterfoil.retail.entity import Entity
 
 
 class Address(BaseModel):
@@ -54,6 +56,22 @@ class Customer(BaseModel):
     def is_guest(self) -> bool:
         """Whether the order was placed without an account."""
         return not self.id
+
+
+class Account(Entity):
+    """A customer's master data as one system has it, apart from any order."""
+
+    system: str
+    id: str
+    customer: Customer
+    billing: Address = Address()
+    shipping: Address = Address()
+    modified_at: AwareDatetime | None = None
+
+    @property
+    def canonical_id(self) -> str:
+        """`web-eu:customer:12`."""
+        return f"{self.system}:customer:{self.id}"
 
 
 def normal_email(email: str) -> str:
