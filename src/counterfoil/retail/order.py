@@ -120,7 +120,8 @@ class Refund(BaseModel):
     """Money given back; `amount` is positive.
 
     An order names its refunds by id and amount only. Read whole (`is_whole`) they have their date and lines; a refund
-    without lines is one by amount. Lines need not sum to the amount: the amount is what the customer got.
+    without lines is one by amount. Lines need not sum to the amount: the amount is what the customer got. `pending`:
+    the payment provider has not paid it out yet, so it is not to be booked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -129,6 +130,7 @@ class Refund(BaseModel):
     amount: Money
     reason: str = ""
     refunded_at: AwareDatetime | None = None
+    pending: bool = False
     lines: tuple[RefundLine, ...] = ()
 
     @property
@@ -220,6 +222,12 @@ class Order(Entity):
         return self.status is Status.REFUNDED or (
             bool(self.refunds) and given_back >= self.total > Money.zero(self.currency)
         )
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nothing comes of it: cancelled, thrown away, or refunded in full without ever having been paid."""
+        over = self.status in (Status.CANCELLED, Status.TRASH, Status.DRAFT)
+        return over or (self.status is Status.REFUNDED and self.paid_at is None)
 
     @property
     def ship_to(self) -> Address:
