@@ -5,6 +5,7 @@ from counterfoil.blueprint.load import Examined, examine, examine_text, load, pa
 from counterfoil.blueprint.model import (
     HUB_ASK,
     Blueprint,
+    Channel,
     CustomerRules,
     ExceptionOwners,
     Flow,
@@ -27,6 +28,7 @@ __all__ = [
     "Blueprint",
     "BlueprintError",
     "Catalogue",
+    "Channel",
     "ConnectorInfo",
     "CustomerRules",
     "Examined",

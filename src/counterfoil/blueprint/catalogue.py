@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Protocol
 
@@ -52,7 +53,8 @@ class ConnectorInfo:
     """A kind of system.
 
     `events` are the types its own changes can become, empty where unknown. `webhook_setting` is the setting whose
-    presence means that the system also sends webhooks; without it, it is only polled.
+    presence means that the system also sends webhooks; without it, it is only polled. `poll` is how often it is
+    polled unless its entry says otherwise. `is_channel`: products and stock can be published there.
     """
 
     name: str
@@ -61,6 +63,8 @@ class ConnectorInfo:
     events: Collection[str] = ()
     webhook_setting: str | None = None
     needs_url: bool = True
+    poll: timedelta = timedelta(seconds=60)
+    is_channel: bool = False
 
     def setting(self, name: str) -> Setting | None:
         """The setting of that name, if the connector has one."""

@@ -12,11 +12,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
-from counterfoil.blueprint.model import HUB, HUB_ASK, Flow, PaymentRow, System, TaxRow, format_duration
-from counterfoil.blueprint.problems import Problem, choice, dotted, nearest, quoted
+from counterfoil.blueprint.model import HUB, HUB_ASK, Channel, Flow, PaymentRow, System, TaxRow, format_duration
+from counterfoil.blueprint.problems import Path, Problem, choice, dotted, nearest, quoted
 from counterfoil.blueprint.yamlread import Source
 
 Row = TypeVar("Row")
+
+ORDER_PLACED = "order.placed"
+"""Who reports it is where orders come from."""
 
 
 @dataclass
@@ -24,13 +27,26 @@ class Draft:
     """The parts that could be read, by name or by their place in the list.
 
     A system is None where it is declared but could not be read, so that what names it is not blamed for it.
+    A row of `flows` is one flow for each event it is `on`: flows go by a number of their own, and `places` says
+    where each one's event stands.
     """
 
     systems: dict[str, System | None] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     flows: dict[int, Flow] = field(default_factory=dict)
+    places: dict[int, Path] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
     taxes: dict[int, TaxRow] = field(default_factory=dict)
     payments: dict[int, PaymentRow] = field(default_factory=dict)
+
+    def row(self, number: int, *key: str) -> Path:
+        """Where the row of a flow stands, or one of its keys."""
+        return (*self.places[number][:2], *key)
+
+    def rule(self, number: int) -> Path:
+        """What stands for the flow alone: its row, or its event where the row names several."""
+        place = self.places[number]
+        return place if len(place) > 3 else place[:2]
 
 
 def problems(draft: Draft, known: Catalogue, source: Source) -> list[Problem]:
@@ -38,6 +54,7 @@ def problems(draft: Draft, known: Catalogue, source: Source) -> list[Problem]:
     return [
         *_owners(draft, known, source),
         *_flow_ends(draft, known, source),
+        *_channels(draft, known, source),
         *_same_flows(draft, source),
         *_loops(draft, known, source),
         *_same_rows(draft.taxes, lambda row: (row.rate, row.country, row.class_), "taxes", source),
@@ -72,7 +89,7 @@ def _owners(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]
             yield _undeclared(("owners", name), owner, draft, source)
 
 
-def _undeclared(path: tuple[str | int, ...], name: str, draft: Draft, source: Source) -> Problem:
+def _undeclared(path: Path, name: str, draft: Draft, source: Source) -> Problem:
     expected = f"a declared system: {choice(draft.systems)}" if draft.systems else "a declared system"
     return source.problem(path, expected, hint=nearest(name, draft.systems))
 
@@ -81,14 +98,14 @@ def _flow_ends(draft: Draft, known: Catalogue, source: Source) -> Iterator[Probl
     for index, flow in draft.flows.items():
         if flow.on not in known.events:
             hint = nearest(flow.on, known.events)
-            yield source.problem(("flows", index, "on"), f"an event: {choice(known.events)}", hint=hint)
+            yield source.problem(draft.places[index], f"an event: {choice(known.events)}", hint=hint)
         if flow.from_ is not None and flow.from_ not in draft.systems:
-            yield _undeclared(("flows", index, "from"), flow.from_, draft, source)
+            yield _undeclared(draft.row(index, "from"), flow.from_, draft, source)
         yield from _operation(index, flow, draft, known, source)
 
 
 def _operation(index: int, flow: Flow, draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
-    path = ("flows", index, "do")
+    path = draft.row(index, "do")
     if flow.do == HUB_ASK:
         return
     if flow.system == HUB:
@@ -110,6 +127,23 @@ def _operation(index: int, flow: Flow, draft: Draft, known: Catalogue, source: S
         yield source.problem(path, HUB_ASK, hint=f"{connector.name} offers no operations")
 
 
+def _channels(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    for name in draft.channels:
+        system = draft.systems.get(name)
+        if name not in draft.systems:
+            shops = [n for n, s in draft.systems.items() if s is None or _is_channel(s, known)]
+            expected = f"a declared shop: {choice(shops)}" if shops else "a declared shop"
+            yield source.problem(("channels", name), expected, quoted(name), nearest(name, shops), at_key=True)
+        elif system is not None and system.connector in known.connectors and not _is_channel(system, known):
+            hint = f"nothing can be published at {system.connector}"
+            yield source.problem(("channels", name), "a declared shop", quoted(name), hint, at_key=True)
+
+
+def _is_channel(system: System, known: Catalogue) -> bool:
+    connector = known.connectors.get(system.connector)
+    return connector is not None and connector.is_channel
+
+
 def _same_flows(draft: Draft, source: Source) -> Iterator[Problem]:
     seen: dict[tuple[str, str], list[int]] = {}
     for index, flow in draft.flows.items():
@@ -117,13 +151,14 @@ def _same_flows(draft: Draft, source: Source) -> Iterator[Problem]:
         for other in earlier:
             if None in (flow.from_, draft.flows[other].from_) or flow.from_ == draft.flows[other].from_:
                 found = f"{flow.on} → {flow.do} a second time"
-                hint = f"the first is {dotted(('flows', other))}{_on_line(('flows', other), source)}"
-                yield source.problem(("flows", index), "each rule once", found, hint)
+                first = draft.rule(other)
+                hint = f"the first is {dotted(first)}{_on_line(first, source)}"
+                yield source.problem(draft.rule(index), "each rule once", found, hint)
                 break
         earlier.append(index)
 
 
-def _on_line(path: tuple[str | int, ...], source: Source) -> str:
+def _on_line(path: Path, source: Source) -> str:
     return f" on line {source.values[path][0]}" if path in source.values else ""
 
 
@@ -136,7 +171,8 @@ def _loops(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
         flow = draft.flows[index]
         operation = operation_of(flow, draft, known)
         emitted = operation.emits if operation else ()
-        return [i for e in emitted for i in by_event.get(e, ()) if draft.flows[i].matches(e, flow.system)]
+        sets_off = (i for e in emitted for i in by_event.get(e, ()))
+        return [i for i in sets_off if _set_off_by(draft.flows[i], flow.system, draft, known)]
 
     told: set[int] = set()
     for start in draft.flows:
@@ -146,7 +182,7 @@ def _loops(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
             steps = [f"{draft.flows[index].on} → {draft.flows[index].do}" for index in cycle]
             found = " → ".join([*steps, draft.flows[start].on])
             hint = "each flow sets off the next, without end: take one out"
-            yield source.problem(("flows", start, "do"), "flows that come to an end", found, hint)
+            yield source.problem(draft.row(start, "do"), "flows that come to an end", found, hint)
 
 
 def _way_back(start: int, after: Callable[[int], list[int]]) -> list[int]:
@@ -202,19 +238,35 @@ def _sources(flow: Flow, draft: Draft, known: Catalogue) -> Iterator[System]:
     """The systems whose own changes can set the flow off."""
     for system in draft.systems.values():
         connector = known.connectors.get(system.connector) if system else None
-        if system and connector and flow.on in connector.events and flow.matches(flow.on, system.name):
+        if system and connector and flow.on in connector.events and _set_off_by(flow, system.name, draft, known):
             yield system
+
+
+def _set_off_by(flow: Flow, source: str, draft: Draft, known: Catalogue) -> bool:
+    """Whether the flow's event, when it comes from the system `source`, can be one that the flow is meant for.
+
+    What an ERP says of an order is also `from` the shop that the order comes from.
+    """
+    if flow.from_ is None or flow.from_ == source:
+        return True
+    home = draft.systems.get(flow.from_)
+    connector = known.connectors.get(home.connector) if home else None
+    about_orders = flow.on.startswith(("order.", "shipment."))
+    return about_orders and connector is not None and ORDER_PLACED in connector.events
 
 
 def _unkept_promises(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
     for index, flow in draft.flows.items():
         for system in _sources(flow, draft, known):
-            hears = known.connectors[system.connector].webhook_setting
+            connector = known.connectors[system.connector]
+            hears = connector.webhook_setting
             only_polled = hears is None or hears not in system.settings
-            if flow.within is not None and only_polled and flow.within < system.poll:
-                hint = f"{system.name} is only polled: shorten its poll, or let it send webhooks"
-                expected = f"at least {format_duration(system.poll)}, the poll of {system.name}"
-                yield source.problem(("flows", index, "within"), expected, hint=hint)
+            poll = system.poll or connector.poll
+            if flow.within is not None and only_polled and flow.within < poll:
+                hint = f"{system.name} is only polled: shorten its poll"
+                hint += ", or let it send webhooks" if hears else ""
+                expected = f"at least {format_duration(poll)}, the poll of {system.name}"
+                yield source.problem(draft.row(index, "within"), expected, hint=hint)
 
 
 def _flows_without_source(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
@@ -229,8 +281,8 @@ def _flows_without_source(draft: Draft, known: Catalogue, source: Source) -> Ite
     for index, flow in draft.flows.items():
         if flow.on not in known.events or any(_sources(flow, draft, known)):
             continue
-        if not any(flow.matches(event, system) for event, system in emitted):
+        if not any(event == flow.on and _set_off_by(flow, system, draft, known) for event, system in emitted):
             where = f" at {flow.from_}" if flow.from_ else ""
             hint = "this flow would never be set off"
             expected = f"an event that a declared system reports or a flow brings about{where}"
-            yield source.problem(("flows", index, "on"), expected, hint=hint)
+            yield source.problem(draft.places[index], expected, hint=hint)

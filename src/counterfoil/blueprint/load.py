@@ -20,6 +20,7 @@ from counterfoil.blueprint.model import (
     HUB,
     SYSTEM_NAME,
     Blueprint,
+    Channel,
     CustomerRules,
     ExceptionOwners,
     Flow,
@@ -34,7 +35,7 @@ from counterfoil.blueprint.problems import BlueprintError, Path, Problem, choice
 from counterfoil.blueprint.secrets import REFERENCE, Lookup, NotGiven
 from counterfoil.blueprint.yamlread import Source
 
-_SECTIONS = ("systems", "owners", "flows", "orders", "customers", "taxes", "payments", "exceptions")
+_SECTIONS = ("systems", "owners", "flows", "channels", "orders", "customers", "taxes", "payments", "exceptions")
 _SCALARS = ("counterfoil", "store", "listen", "public_url")
 _OF_EVERY_SYSTEM = ("connector", "url", "poll", "overlap", "cut_over")
 _A_NAME = "a name of small letters, digits and -, beginning with a letter, at most 40 long"
@@ -178,7 +179,8 @@ class _Reading:
             elif key in data:
                 whole[key] = self.text(data[key], (key,))
         whole["owners"] = self.draft.owners = self.owners()
-        whole["flows"] = self.rows("flows", Flow, self.draft.flows)
+        whole["flows"] = self.flows()
+        whole["channels"] = self.draft.channels = self.channels()
         whole["taxes"] = self.rows("taxes", TaxRow, self.draft.taxes)
         whole["payments"] = self.rows("payments", PaymentRow, self.draft.payments)
         whole["orders"] = self.part("orders", OrderChoices)
@@ -275,6 +277,36 @@ class _Reading:
             if not isinstance(owner, str):
                 self.blame(("owners", name), "the name of a system")
         return {name: owner for name, owner in entries.items() if isinstance(owner, str)}
+
+    def flows(self) -> tuple[Flow, ...]:
+        """The list under `flows`: a row is one flow, or one for each event of the list it is `on`."""
+        for index, data in enumerate(self.section("flows", list, "a list of flows")):
+            row, events = ("flows", index), data.get("on") if isinstance(data, dict) else None
+            if not isinstance(events, list):
+                self.flow(data, row, (*row, "on"))
+                continue
+            if not events:
+                self.blame((*row, "on"), "an event such as order.placed, or a list of them")
+            for number, event in enumerate(events):
+                place = (*row, "on", number)
+                if isinstance(event, str) and event:
+                    self.flow(data | {"on": event}, row, place)
+                else:
+                    self.blame(place, "an event such as order.placed")
+        return tuple(self.draft.flows.values())
+
+    def flow(self, data: Any, row: Path, place: Path) -> None:
+        """One flow, kept in the draft with the place of its event."""
+        flow = self.built(Flow, data, row)
+        if flow is not None:
+            number = len(self.draft.flows)
+            self.draft.flows[number], self.draft.places[number] = flow, place
+
+    def channels(self) -> dict[str, Channel]:
+        """Shop to what it is told."""
+        entries = self.section("channels", dict, "a mapping of shops to what they are told")
+        read = {name: self.built(Channel, data, ("channels", name)) for name, data in entries.items()}
+        return {name: channel for name, channel in read.items() if channel is not None}
 
     def rows(self, key: str, model: type[M], into: dict[int, M]) -> tuple[M, ...]:
         """The list under `key`, also kept `into` the draft by the place of each row."""

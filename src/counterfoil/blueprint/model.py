@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -298,7 +298,7 @@ class System(_Part):
     name: str = Field(pattern=rf"^{SYSTEM_NAME.pattern}$")
     connector: Name = Field(description="the kind of system, such as woocommerce or odoo")
     url: Url = Field(default="", description=_AN_ADDRESS)
-    poll: Wait = Field(default=timedelta(seconds=60), description=_A_DURATION)
+    poll: Wait | None = Field(default=None, description=_A_DURATION)  # None: as often as its connector does by itself
     overlap: Duration = Field(default=timedelta(minutes=2), description=_A_DURATION)
     cut_over: Moment | None = Field(
         default=None, description="a date and time with its zone, such as 2026-11-01T00:00:00Z"
@@ -413,6 +413,48 @@ class PaymentRow(_Part):
     journal: Name = Field(description="the code of a journal in Odoo, such as BNK1")
 
 
+Need = Literal["sku", "price", "image", "gtin", "description", "category", "weight"]
+"""What a product may have to have before a channel takes it."""
+
+Published = Literal[
+    "name",
+    "description",
+    "price",
+    "sale",
+    "image",
+    "category",
+    "tax_class",
+    "stock",
+    "visibility",
+    "weight",
+    "gtin",
+]
+"""What the hub may write of a product into a channel."""
+
+
+class Channel(_Part):
+    """What a shop is told of products and stock. `tax_classes`: Odoo's tax to the shop's tax class."""
+
+    warehouses: Annotated[tuple[Name, ...], AfterValidator(_each_once)] = Field(
+        default=(), description="a list of warehouse codes in Odoo, such as [WH]; empty for all"
+    )
+    stock: Literal["available", "on_hand", "forecast"] = Field(
+        default="available", description="one of available, on_hand, forecast"
+    )
+    safety_stock: int = Field(
+        default=0, strict=True, ge=0, le=1_000_000, description="a whole number of units that the shop is not told of"
+    )
+    requires: Annotated[tuple[Need, ...], AfterValidator(_each_once)] = Field(
+        default=("sku", "price"), description=f"a list of {', '.join(get_args(Need))}"
+    )
+    tax_classes: ReadOnly[str] = Field(
+        default_factory=dict, validate_default=True, description="a mapping of taxes in Odoo to tax classes of the shop"
+    )
+    publish: Annotated[tuple[Published, ...], AfterValidator(_each_once)] = Field(
+        default=get_args(Published), description=f"a list of {', '.join(get_args(Published))}"
+    )
+
+
 class ExceptionOwners(_Part):
     """Who looks after which exceptions."""
 
@@ -440,6 +482,7 @@ class Blueprint(_Part):
     systems: ReadOnly[System]
     owners: ReadOnly[str] = Field(default_factory=dict, validate_default=True)
     flows: tuple[Flow, ...] = ()
+    channels: ReadOnly[Channel] = Field(default_factory=dict, validate_default=True)
     orders: OrderChoices = OrderChoices()
     customers: CustomerRules = CustomerRules()
     taxes: tuple[TaxRow, ...] = ()

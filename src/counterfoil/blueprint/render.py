@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import yaml
 
-from counterfoil.blueprint.model import HUB_ASK, Blueprint, Flow, Secret, System, TaxRow, format_duration
+from counterfoil.blueprint.catalogue import Catalogue
+from counterfoil.blueprint.model import HUB_ASK, Blueprint, Channel, Flow, Secret, System, TaxRow, format_duration
 
 _WHEN_DOWN = {
-    "critical": "waits, and alerts at once",
+    "critical": "waits; the first to look at",
     "defer": "waits until it is back",
     "latest_only": "waits; only the latest state is sent",
 }
@@ -23,16 +25,23 @@ _FIRST = {
 }
 _METHODS = {"*": "any other", "": "none given"}
 _SYSTEM_HEAD = ("System", "Connector", "Address", "Polled", "Orders from", "Settings")
+_STOCK = {
+    "available": "what nobody was promised yet",
+    "on_hand": "what stands on the shelf",
+    "forecast": "what nobody was promised, and what is on its way in",
+}
+_CHANNEL_HEAD = ("Shop", "Stock it is told", "From the warehouses", "Listed only with", "Written by us", "Tax classes")
 _FLOW_HEAD = ("When", "From", "Do", "Within", "If the system is down", "On an exception", "Limits")
 
 
-def render(blueprint: Blueprint) -> str:
-    """The blueprint in Markdown, without secrets."""
+def render(blueprint: Blueprint, known: Catalogue | None = None) -> str:
+    """The blueprint in Markdown, without secrets; `known` tells how often its connectors poll by themselves."""
     lines = ["# Blueprint", ""]
     lines.append(f"Store: `{blueprint.store}`. Doors: `{blueprint.listen}`")
     lines[-1] += f", known outside as {blueprint.public_url}." if blueprint.public_url else "."
-    lines += _section("Systems", _SYSTEM_HEAD, map(_system, blueprint.systems.values()))
-    lines += _section("Flows", _FLOW_HEAD, map(_flow, blueprint.flows))
+    lines += _section("Systems", _SYSTEM_HEAD, (_system(s, known) for s in blueprint.systems.values()))
+    lines += _section("Flows", _FLOW_HEAD, _flows(blueprint.flows))
+    lines += _section("Channels", _CHANNEL_HEAD, (_channel(name, c) for name, c in blueprint.channels.items()))
     lines += _section("Orders", ("The shop says", "Never accepted before", "Accepted before"), _orders(blueprint))
     tolerance = blueprint.orders.rounding_tolerance
     lines += ["", f"Rounding differences up to {tolerance} of the currency's smallest units are accepted."]
@@ -73,11 +82,33 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) or "–" for cell in cells) + " |"
 
 
-def _system(system: System) -> tuple[str, ...]:
+def _system(system: System, known: Catalogue | None) -> tuple[str, ...]:
     settings = [f"{name}: {value}" for name, value in system.settings.items() if not isinstance(value, Secret)]
-    polled = f"every {format_duration(system.poll)}, {format_duration(system.overlap)} overlap"
+    connector = known.connectors.get(system.connector) if known else None
+    poll = system.poll or (connector.poll if connector else None)
+    polled = f"every {format_duration(poll)}" if poll else "as its connector does"
+    polled += f", {format_duration(system.overlap)} overlap"
     since = system.cut_over.isoformat().replace("+00:00", "Z") if system.cut_over else ""
     return system.name, system.connector, system.url, polled, since, ", ".join(settings)
+
+
+def _flows(flows: Sequence[Flow]) -> Iterable[tuple[str, ...]]:
+    """A row each; neighbours that differ only in their event share one, as they mostly were written."""
+    for _, alike in groupby(flows, lambda flow: flow.model_copy(update={"on": ""})):
+        same = list(alike)
+        yield ", ".join(flow.on for flow in same), *_flow(same[0])
+
+
+def _channel(name: str, channel: Channel) -> tuple[str, ...]:
+    less = f", less {channel.safety_stock}" if channel.safety_stock else ""
+    return (
+        name,
+        _STOCK[channel.stock] + less,
+        ", ".join(channel.warehouses) or "all",
+        ", ".join(channel.requires) or "nothing asked",
+        ", ".join(channel.publish) or "nothing",
+        ", ".join(f"{odoo} → {shop}" for odoo, shop in channel.tax_classes.items()),
+    )
 
 
 def _flow(flow: Flow) -> tuple[str, ...]:
@@ -86,7 +117,6 @@ def _flow(flow: Flow) -> tuple[str, ...]:
     promise = format_duration(flow.within) if flow.within else ""
     down = "" if flow.do == HUB_ASK else _WHEN_DOWN[flow.when_down]
     return (
-        flow.on,
         flow.from_ or "any",
         _do(flow),
         promise,
@@ -118,7 +148,7 @@ def _orders(blueprint: Blueprint) -> list[tuple[str, str, str]]:
         ("pending, failed", _FIRST[orders.pending], then("order.payment_lost")),
         ("on-hold", _FIRST[orders.on_hold], "stays as it is"),
         ("processing", _FIRST[orders.processing], then("order.paid")),
-        ("completed", _FIRST[orders.completed], then("order.paid")),
+        ("completed", _FIRST[orders.completed], then("order.completed")),
         ("cancelled", _FIRST["not_wanted"], then("order.cancelled")),
         ("refunded in full", _FIRST["not_wanted"], then("order.refunded")),
         ("refunded in part", _FIRST[orders.processing], then("order.refunded")),

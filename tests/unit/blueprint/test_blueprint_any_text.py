@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from counterfoil.blueprint import (
@@ -28,6 +28,7 @@ KNOWN = Catalogue.of(
             (SettingInfo("api_key", secret=True), SettingInfo("database")),
             (OperationInfo("accept_order", "order", ("order.accepted",)),),
             events=("order.placed",),
+            is_channel=True,
         )
     ],
     EVENTS,
@@ -36,6 +37,7 @@ ENVIRON = {"NAME": "value"}
 
 # Words that mean something somewhere in a blueprint, to come close to valid ones.
 WORDS = """counterfoil store listen public_url systems owners flows orders customers taxes payments exceptions
+channels warehouses stock safety_stock requires tax_classes publish image price available on_hand
 connector url poll overlap cut_over database api_key file on from do within when_down on_exception batch rate
 pending match
 country class odoo method journal default hub hub.ask odoo.accept_order order.placed order.accepted order 60s 10/s
@@ -102,7 +104,7 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
         },
     )
     flow = st.fixed_dictionaries(
-        {"on": st.just("order.placed"), "do": st.just(f"{systems[0]}.accept_order")},
+        {"on": st.sampled_from(["order.placed", ["order.placed"]]), "do": st.just(f"{systems[0]}.accept_order")},
         optional={
             "within": durations,
             "when_down": st.sampled_from(["critical", "defer", "latest_only"]),
@@ -115,11 +117,23 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
         {"rate": rates, "odoo": st.integers(1, 10**6) | labels},
         optional={"country": st.just("NO"), "class": labels},
     )
+    channel = st.fixed_dictionaries(
+        {},
+        optional={
+            "warehouses": st.lists(labels, max_size=2, unique=True),
+            "stock": st.sampled_from(["available", "on_hand", "forecast"]),
+            "safety_stock": st.integers(0, 1000),
+            "requires": st.lists(st.sampled_from(["sku", "image"]), unique=True),
+            "tax_classes": st.dictionaries(labels, labels, max_size=2),
+            "publish": st.lists(st.sampled_from(["price", "stock"]), unique=True),
+        },
+    )
     return {
         "counterfoil": 1,
         "systems": {name: draw(system) for name in systems},
         "flows": draw(st.lists(flow, max_size=1)),
         "owners": draw(st.dictionaries(st.sampled_from(["order", "stock"]), st.sampled_from(systems))),
+        "channels": {systems[0]: draw(channel)} if draw(st.booleans()) else {},
         "taxes": draw(st.lists(tax, max_size=1)),
         "payments": draw(
             st.lists(
@@ -132,6 +146,7 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # it is the machine that is slow
 @given(valid())
 def test_a_blueprint_dumped_and_loaded_again_is_the_same(data: dict[str, Any]) -> None:
     before = parse(yaml.safe_dump(data), known=KNOWN, environ=ENVIRON)

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-from counterfoil.blueprint import Blueprint, Catalogue, Examined, dump, load, parse, render
+from counterfoil.blueprint import (
+    Blueprint,
+    Catalogue,
+    Channel,
+    Examined,
+    OperationInfo,
+    dump,
+    examine,
+    load,
+    parse,
+    render,
+)
+from counterfoil.retail.events import EVENT_TYPES
 
 Look = Callable[[str], Examined]
 
@@ -23,13 +37,13 @@ def test_systems_are_listed_without_their_secrets(look: Look, whole: str) -> Non
     text = rendered(look, whole)
     row = "| web-eu | woocommerce | https://shop.example | every 1m, 2m overlap | 2026-01-01T00:00:00Z | – |"
     assert row in text
-    assert "| odoo | odoo | https://odoo.example | every 1m, 2m overlap | – | database: prod |" in text
+    assert "| odoo | odoo | https://odoo.example | as its connector does, 2m overlap | – | database: prod |" in text
     assert "0123456789" not in text
 
 
 def test_a_flow_tells_its_promise_and_what_happens_when_things_go_wrong(look: Look, whole: str) -> None:
     text = rendered(look, whole)
-    row = "| order.placed | web-eu | odoo.accept_order | 1m | waits, and alerts at once |"
+    row = "| order.placed | web-eu | odoo.accept_order | 1m | waits; the first to look at |"
     assert f"{row} what follows for the same thing waits | 20 at once, 10/s |" in text
     assert "| order.changed | any | put before a person | – | – |" in text
 
@@ -81,7 +95,8 @@ def test_a_dump_keeps_secret_files_as_references(known: Catalogue, tmp_path: Pat
 
 
 def test_the_example_is_a_whole_and_sound_blueprint(known: Catalogue) -> None:
-    blueprint: Blueprint = load(EXAMPLE, known=known_events(known), environ={}, require_secrets=False)
+    blueprint: Blueprint = load(EXAMPLE, known=whole_catalogue(known), environ={}, require_secrets=False)
+    assert examine(EXAMPLE, known=whole_catalogue(known), environ={}).warnings == ()
     assert list(blueprint.systems) == ["web-eu", "odoo"]
     assert blueprint.flows_on("order.placed", "web-eu")[0].do == "odoo.accept_order"
     assert render(blueprint)
@@ -91,6 +106,7 @@ def test_every_key_of_the_example_shows_its_default_where_it_has_one() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     for key in (
         *Blueprint.model_fields,
+        *Channel.model_fields,
         "poll",
         "overlap",
         "cut_over",
@@ -102,6 +118,50 @@ def test_every_key_of_the_example_shows_its_default_where_it_has_one() -> None:
         assert key in text
 
 
-def known_events(known: Catalogue) -> Catalogue:
-    """The catalogue with the one event more that the example uses."""
-    return Catalogue.of(known.connectors.values(), frozenset(known.events) | {"order.payment_lost"})
+def whole_catalogue(known: Catalogue) -> Catalogue:
+    """The catalogue with all that the example uses: every event, and the operations of its flows."""
+    shop, odoo = known.connectors["woocommerce"], known.connectors["odoo"]
+    told = {"stock.changed", "product.changed", "order.confirmed", "order.backordered", "order.delivered"}
+    told |= {"order.invoiced", "order.credited", "order.closed", "shipment.dispatched", "shipment.returned"}
+    shop = replace(
+        shop,
+        operations=(
+            OperationInfo("note_order", "order", ("order.noted",)),
+            OperationInfo("tell_order", "order", ("order.told",)),
+            OperationInfo("read_refunds", "order", ("order.refund_read",)),
+            OperationInfo("publish_stock", "stock", ("stock.published",)),
+            OperationInfo("publish_product", "product", ("product.published",)),
+        ),
+        events=frozenset(EVENT_TYPES) - told - {"order.accepted", "order.refund_read"},
+        is_channel=True,
+    )
+    names = ("amend_order", "hold_order", "refund_order", "invoice_order", "check_shipped", "import_order")
+    more = tuple(OperationInfo(name, "order") for name in names)
+    odoo = replace(
+        odoo, operations=(*odoo.operations, *more, OperationInfo("update_customer", "customer")), events=told
+    )
+    return Catalogue.of([shop, odoo], frozenset(EVENT_TYPES))
+
+
+def test_a_poll_that_is_not_given_is_told_where_the_connectors_are_known(look: Look, known: Catalogue) -> None:
+    system = 'odoo: {connector: odoo, url: https://x.example, database: a, api_key: "${ODOO_KEY}"}'
+    blueprint = look(f"counterfoil: 1\nsystems:\n  {system}\n").blueprint
+    assert blueprint is not None
+    quick = Catalogue.of([replace(known.connectors["odoo"], poll=timedelta(seconds=2))], ())
+    assert "| every 2s, 2m overlap |" in render(blueprint, quick)
+
+
+def test_flows_that_differ_only_in_their_event_share_a_row(look: Look, whole: str) -> None:
+    listed = whole.replace("{on: order.cancelled, do", "{on: [order.cancelled, order.refunded], do")
+    assert "| order.cancelled, order.refunded | any | odoo.cancel_order |" in rendered(look, listed)
+
+
+def test_a_channel_is_told_in_words(known: Catalogue, whole: str, environ: dict[str, str]) -> None:
+    channels = (
+        "channels:\n  web-eu: {warehouses: [WH, 7], stock: on_hand, safety_stock: 2, requires: [image],"
+        ' publish: [stock], tax_classes: {"20% G": standard}}\n'
+    )
+    blueprint = parse(whole + channels, known=whole_catalogue(known), environ=environ)
+    row = "| web-eu | what stands on the shelf, less 2 | WH, 7 | image | stock | 20% G → standard |"
+    assert row in render(blueprint)
+    assert parse(dump(blueprint), known=whole_catalogue(known), environ=environ) == blueprint

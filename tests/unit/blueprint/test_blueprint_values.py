@@ -82,7 +82,7 @@ def test_what_is_left_out_has_the_documented_default(look: Look) -> None:
     assert blueprint.store.reveal() == "sqlite:///counterfoil.db"
     assert (blueprint.listen, blueprint.public_url) == ("127.0.0.1:8470", None)
     odoo = blueprint.systems["odoo"]
-    assert (odoo.poll, odoo.overlap, odoo.cut_over) == (timedelta(seconds=60), timedelta(minutes=2), None)
+    assert (odoo.poll, odoo.overlap, odoo.cut_over) == (None, timedelta(minutes=2), None)
     assert odoo.url == "https://odoo.example", "without the trailing slash, so that paths can be added"
     assert (blueprint.flows, blueprint.taxes, blueprint.payments) == ((), (), ())
     orders = blueprint.orders
@@ -100,7 +100,7 @@ def test_a_flow_says_only_what_to_do_and_has_defaults_for_the_rest(look: Look, w
 
 
 def test_a_section_with_nothing_in_it_counts_as_left_out(look: Look) -> None:
-    sections = "owners:\nflows:\norders:\ncustomers:\ntaxes:   # none yet\npayments:\nexceptions:\n"
+    sections = "owners:\nflows:\nchannels:\norders:\ncustomers:\ntaxes:   # none yet\npayments:\nexceptions:\n"
     assert good(look(LEAST + sections)) == good(look(LEAST))
 
 
