@@ -11,6 +11,8 @@ import json
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,11 +38,16 @@ from counterfoil.hub.decode import Process
 from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker
+from counterfoil.processes.changes import changes, retells
+from counterfoil.processes.fulfilment import fulfilments
 from counterfoil.processes.orders import orders
+from counterfoil.retail.entity import Entity
 from counterfoil.retail.events import EVENT_TYPES
+from counterfoil.retail.fulfilment import Fulfilment
 from counterfoil.retail.money import Money
 from counterfoil.retail.order import Line, LineKind, Order, Payment, Refund
 from counterfoil.retail.party import Address, Customer
+from counterfoil.retail.product import Place, StockLevel
 
 SHOP, ERP = "shop", "erp"
 
@@ -49,7 +56,11 @@ OPERATIONS = (
     OperationInfo("cancel_order", "order", ("order.closed",)),
     OperationInfo("note_order", "order", ("order.noted",)),
     OperationInfo("post_refund", "money"),
+    OperationInfo("tell_order", "order", ("order.told",)),
+    OperationInfo("publish_stock", "stock"),
+    OperationInfo("publish_product", "product", ("product.published",)),
 )
+COALESCING = {"tell_order", "publish_stock"}
 CATALOGUE = Catalogue.of([ConnectorInfo("fake", operations=OPERATIONS, needs_url=False)], frozenset(EVENT_TYPES))
 
 FLOWS = """\
@@ -80,6 +91,7 @@ def payload(number: int | str = 1, **changes: Any) -> bytes:
         "email": "",
         "payment": "",
         "sku": "MUG",
+        "product_id": "",
         "street": "1 rue Haute",
         "refunds": [],
         "note": "",
@@ -119,6 +131,8 @@ def decode_order(system: str, body: bytes) -> Order:
         state = json.loads(body)
     except ValueError as error:
         raise BadPayload("not_json", "The body is not JSON.", "Look at the shop's log.") from error
+    if state["status"] == "gone":
+        raise BadPayload("deleted", "The order was deleted.", "Look whether it is still wanted.")
     total, zero = Money.of(state["total"], "EUR"), Money.zero("EUR")
     paid = {"paid_at": state["paid"]} if state["paid"] else {}
     payments = (Payment(method="card", reference=state["payment"], amount=total, **paid),)
@@ -132,7 +146,11 @@ def decode_order(system: str, body: bytes) -> Order:
         modified_at=state["modified"],
         customer=Customer(email=state["email"]),
         billing=Address(street=state["street"]),
-        lines=(Line(id="1", kind=LineKind.PRODUCT, name="Mug", net=total, sku=state["sku"]),),
+        lines=(
+            Line(
+                id="1", kind=LineKind.PRODUCT, name="Mug", net=total, sku=state["sku"], product_id=state["product_id"]
+            ),
+        ),
         payments=payments if state["paid"] or state["payment"] else (),
         refunds=tuple(Refund(id=str(i), amount=Money.of(a, "EUR")) for i, a in enumerate(state["refunds"])),
         total=total,
@@ -141,6 +159,21 @@ def decode_order(system: str, body: bytes) -> Order:
         note=state["note"],
         erp_number=state["erp_number"],
     )
+
+
+def stock_level(quantity: int, number: int = 1) -> StockLevel:
+    """So many mugs in the ERP's only warehouse."""
+    places = (Place(warehouse="WH", on_hand=Decimal(quantity)),)
+    return StockLevel(system=ERP, id=str(number), sku=f"MUG-{number}", places=places)
+
+
+def told_by_erp(kind: str, state: Entity, read_at: str, object_id: str = "") -> Arrival:
+    """A composite receipt of the ERP: the state as JSON, and when it was read."""
+    id_ = object_id or state.canonical_id.rpartition(":")[2]
+    return Arrival(ERP, "poll", Raw(kind, id_, state.model_dump_json().encode(), {"read_at": read_at}))
+
+
+ERP_KINDS: dict[str, type[Entity]] = {"stock": StockLevel, "fulfilment": Fulfilment}
 
 
 # --- the fake connector ---------------------------------------------------------------------------------------
@@ -185,16 +218,20 @@ class Fake:
         self.calls: list[Call] = []
         self.made: list[str] = []
         self.history: list[tuple[str, str]] = []
+        self.items: list[Item] = []
         self.touching: Counter[str] = Counter()
         self.most_at_once = 0
         self.changes: list[Raw] = []
         self.page_size = 2
         self.breaks_at: dict[int, Exception] = {}
         self.every = 0.05
+        self.cared: list[Finding] | Exception = []
         self._running = 0
         self._operations = {
             o.name: Operation(
-                o.name, o.stream, self._runner(o), batch, tuple(o.emits), timeout, parallel, conflicts=conflicts
+                *(o.name, o.stream, self._runner(o), batch, tuple(o.emits), timeout, parallel),
+                conflicts=conflicts,
+                coalesces=o.name in COALESCING,
             )
             for o in OPERATIONS
         }
@@ -215,8 +252,16 @@ class Fake:
         return raw(body)
 
     def decode(self, given: Raw) -> Observed:
+        if given.kind in ERP_KINDS:
+            told = ERP_KINDS[given.kind].model_validate_json(given.body)
+            return Observed(given.kind, given.object_id, given.headers["read_at"], told)
         state = decode_order(self.system, given.body)
         return Observed("order", state.id, state.modified_at.isoformat(), state)
+
+    async def care(self) -> list[Finding]:
+        if isinstance(self.cared, Exception):
+            raise self.cared
+        return list(self.cared)
 
     async def doctor(self) -> list[Finding]:
         return []
@@ -265,6 +310,7 @@ class Fake:
 
     def _runner(self, info: OperationInfo) -> Callable[[Sequence[Item]], Awaitable[list[Outcome]]]:
         async def run(items: Sequence[Item]) -> list[Outcome]:
+            self.items.extend(items)
             self.calls.append(Call(info.name, tuple(i.subject for i in items), tuple(i.attempt for i in items)))
             self._running += 1
             self.most_at_once = max(self.most_at_once, self._running)
@@ -317,21 +363,32 @@ class House:
         more: str = "",
         shop: Fake | None = None,
         erp: Fake | None = None,
+        cut_over: datetime | None = None,
     ) -> None:
         self.store = store
         self.blueprint = blueprint(flows, more)
         self.shop, self.erp = shop or Fake(SHOP), erp or Fake(ERP)
-        process: Process = orders(self.blueprint.orders)
-        self.processes = {SHOP: {"order": process}, ERP: {"order": process}}
+        process: Process = orders(self.blueprint.orders, cut_over)
+        self.processes: dict[str, dict[str, Process]] = {
+            SHOP: {"order": process},
+            ERP: {"order": process, "stock": changes(ERP, "stock"), "fulfilment": fulfilments(ERP)},
+        }
 
     def worker(self, **options: Any) -> Worker:
         """Another worker over the same connectors."""
-        return Worker(self.store, self.blueprint, {SHOP: self.shop, ERP: self.erp}, self.processes, **options)
+        connectors = {SHOP: self.shop, ERP: self.erp}
+        options.setdefault("retells", retells())
+        return Worker(self.store, self.blueprint, connectors, self.processes, **options)
 
     async def receive(self, *bodies: bytes, origin: str = "webhook") -> int:
         """Keep the bodies, as a door does; how many were new."""
         async with self.store.write() as connection:
             return await receipts.take(connection, self.store, [arrival(b, origin=origin) for b in bodies])
+
+    async def erp_says(self, kind: str, state: Entity, read_at: str, object_id: str = "") -> None:
+        """Keep a receipt of the ERP, as the poll does; to be worked later."""
+        async with self.store.write() as connection:
+            await receipts.take(connection, self.store, [told_by_erp(kind, state, read_at, object_id)])
 
     async def work(self, limit: float = 20.0) -> None:
         """One worker works until nothing is due."""

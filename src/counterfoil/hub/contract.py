@@ -24,8 +24,20 @@ class Kind(StrEnum):
     THROTTLED = "throttled"  # the system asked to wait until a time
     DOWN = "down"  # the system is out of reach: its lanes park, no attempt is counted
     REJECTED = "rejected"  # business: a person decides
-    MISCONFIGURED = "misconfigured"  # credentials, rights, schema: the system pauses, one exception
+    MISCONFIGURED = "misconfigured"  # credentials, rights, schema: what needs it pauses, one exception
     BUG = "bug"  # ours: exception with the trace
+
+
+WHOLE_SYSTEM = frozenset(
+    {
+        *("bad_credentials", "unauthorized", "login_missing"),
+        *("bad_address", "no_json2", "no_jsonrpc", "unknown_api", "unsupported_version"),
+        *("database_missing", "unknown_company"),
+    }
+)
+"""Reasons of a misconfigured outcome that no call to the system gets around: its address, its credentials, the
+version or company behind them. A feed that fails so closes the system. One that fails for another reason (a right on
+products, a module, an odd list) stops alone; an operation that is misconfigured closes the system for any reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
-from counterfoil.hub.lanes import Work
-from counterfoil.hub.receipts import object_key
+from counterfoil.hub.receipts import IMPORT, object_key
 from counterfoil.hub.records import Known, keep_object, keep_seen, known_objects, state_digest
+from counterfoil.hub.schema import object_
 from counterfoil.hub.store import Store, count
-from counterfoil.retail.events import Event
+from counterfoil.retail.events import Event, event_id
 
 DELETED = "deleted"
 """The reason with which a decoder says that its object is gone at the source."""
@@ -37,13 +39,16 @@ class Decision:
 class Process:
     """How one kind of object is read.
 
+    `interpret` is given the last known state, the one told now, and by which way it came (webhook, poll, import).
     `ignore` names the fields whose change is no news (our own marks, say); `matters` the stages in which a person
-    must know that the object was deleted at its source.
+    must know that the object was deleted at its source; `quiet` the stages of the same thing at its home system in
+    which nothing that happens to it elsewhere is a fact for others.
     """
 
-    interpret: Callable[[Known | None, Observed], Decision]
+    interpret: Callable[[Known | None, Observed, str], Decision]
     ignore: frozenset[str] = frozenset()
     matters: frozenset[str] = frozenset()
+    quiet: frozenset[str] = frozenset()
 
     def digest(self, observed: Observed) -> str:
         """The fingerprint of what counts as news."""
@@ -56,6 +61,7 @@ class Decoded:
 
     outcomes: list[tuple[Work, Outcome]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)  # subjects of which something newer was told
 
 
 def read(connector: Connector, work: Work) -> Observed | Outcome:
@@ -86,11 +92,13 @@ async def apply(
     decoded = Decoded()
     counts: Counter[tuple[str, str]] = Counter()
     known = await known_objects(connection, [(system, w.row.kind, w.row.object_id) for w, _ in read_])
+    at_home = await _home_stages(connection, system, processes, read_)
     bodies: dict[tuple[str, str], str] = {}
     for work, observed in read_:
         body = (system, object_key(work.row.kind, work.row.object_id))
         if isinstance(observed, Outcome):
             bodies[body] = work.row.digest  # the same again is told to nobody a second time
+            decoded.seen.discard(work.subject)
             before = known.get((system, work.row.kind, work.row.object_id))
             process = processes.get(work.row.kind)
             if observed.reason == DELETED and not (before and process and before.stage in process.matters):
@@ -103,7 +111,9 @@ async def apply(
         try:
             digest = processes[observed.kind].digest(observed)
             verdict = compare(before, observed.version, digest)
-            decision = processes[observed.kind].interpret(before, observed) if verdict == "news" else None
+            decision = None
+            if verdict == "news" or (work.row.origin == IMPORT and verdict != "stale"):
+                decision = processes[observed.kind].interpret(before, observed, work.row.origin)
         except Exception:  # rules that stumble over one object must not take the others with it
             bodies[body] = work.row.digest
             decoded.outcomes.append((work, _bug("interpret_failed")))
@@ -112,22 +122,96 @@ async def apply(
             # of two states with one version a webhook may bring the older one last: let the next poll decide again
             unsure = before is not None and verdict == "news" and observed.version == before.version
             bodies[body] = "" if unsure and work.row.origin == "webhook" else work.row.digest
-        if decision is not None:
-            decoded.events.extend(decision.events)
-            stage = decision.stage
-            result: dict[str, Any] = {"stage": stage, "events": [e.type for e in decision.events]}
+        if decision is not None and (verdict == "news" or before is None or decision.stage != before.stage):
+            stage, verdict = decision.stage, "news"
+            quiet = at_home.get(observed.state.canonical_id, "") in processes[observed.kind].quiet
+            events = () if quiet else decision.events
+            if before is not None and observed.version == before.version:
+                # a state that comes back within one second of the system's clock is a fact of its own
+                events = tuple(
+                    e.model_copy(update={"id": event_id(e.source, e.type, e.subject, e.id, str(work.receipt_id))})
+                    for e in events
+                )
+            decoded.events.extend(events)
+            result: dict[str, Any] = {"stage": stage, "events": [e.type for e in events]}
         else:
             counts[(system, verdict)] += 1
             stage = before.stage if before else ""
             result = {"dropped": verdict}
         if verdict in ("news", "echo"):
+            decoded.seen.add(work.subject)
             await keep_object(connection, store, system, observed, digest, stage)
             state = observed.state.model_dump(mode="json")
             known[place] = Known(observed.version, digest, state, stage)
         decoded.outcomes.append((work, done(result)))
+    # gone and then seen again, in the shop's trash say: its state tells what became of it
+    decoded.outcomes = [(w, _seen_again(w, o, decoded.seen)) for w, o in decoded.outcomes]
     await count(connection, store, counts)
     await keep_seen(connection, store, bodies)
     return decoded
+
+
+def _seen_again(work: Work, outcome: Outcome, seen: set[str]) -> Outcome:
+    return done({"dropped": DELETED}) if outcome.reason == DELETED and work.subject in seen else outcome
+
+
+async def _home_stages(
+    connection: AsyncConnection, system: str, processes: Mapping[str, Process], read_: Sequence[Any]
+) -> dict[str, str]:
+    """The stage at its home system of each object told of here, by canonical id; only where a process asks for it."""
+    asking = {kind for kind, process in processes.items() if process.quiet}
+    ids = {o.state.canonical_id for _, o in read_ if isinstance(o, Observed) and o.kind in asking}
+    if not ids:
+        return {}
+    rows = await connection.execute(
+        sa.select(object_.c.system, object_.c.canonical_id, object_.c.stage).where(
+            object_.c.canonical_id.in_(list(ids)), object_.c.system != system
+        )
+    )
+    return {r.canonical_id: r.stage for r in rows if r.canonical_id.startswith(f"{r.system}:")}
+
+
+async def keep_observed(
+    connection: AsyncConnection,
+    store: Store,
+    system: str,
+    processes: Mapping[str, Process],
+    finished: Sequence[tuple[Work, Outcome]],
+) -> None:
+    """The answer to our own write is the newest state known: that is how its echo will be recognised."""
+    writes = {(system, o.observed.kind, o.observed.object_id): o for _, o in finished if o.observed is not None}
+    if not writes:
+        return
+    for place, known in (await known_objects(connection, writes)).items():
+        observed, wrote = writes[place].observed, writes[place].wrote
+        process = processes.get(place[1])
+        if observed is None or process is None:
+            continue
+        now = after_write(process, known, observed, wrote)
+        if now is not None:
+            await keep_object(connection, store, system, now, process.digest(now), known.stage)
+
+
+def after_write(process: Process, known: Known, observed: Observed, wrote: frozenset[str]) -> Observed | None:
+    """What is known once we have written the fields `wrote` and seen `observed`; None: nothing other than before.
+
+    Somebody else's change may ride in the same answer. That one must still become events, by the receipt that comes
+    with the echo: then only what we wrote is taken over, so that states from before our write are stale already.
+    """
+    if known.version > observed.version:
+        return None
+    apart = process.ignore | wrote
+    kind = type(observed.state)
+    try:
+        last = kind.model_validate(known.state)
+        if state_digest(last, apart) == state_digest(observed.state, apart):
+            return observed
+        ours = {name: getattr(observed.state, name) for name in wrote}
+        return Observed(
+            observed.kind, observed.object_id, observed.version, kind.model_validate({**dict(last), **ours})
+        )
+    except ValueError:  # kept by another version of ours, or the two do not go together: let the receipt tell
+        return None
 
 
 def compare(known: Known | None, version: str, digest: str) -> str:

@@ -6,15 +6,16 @@ after any of the three. An exception is open or closed; a delivery is never at o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import lanes
+from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Outcome
-from counterfoil.hub.lanes import LaneKey, NewDelivery, Work
+from counterfoil.hub.lanes import LaneKey, NewDelivery
 from counterfoil.hub.schema import audit, delivery, delivery_log, exception, system_state
 from counterfoil.hub.store import Store
 
@@ -110,7 +111,9 @@ async def is_open_for(connection: AsyncConnection, system: str, feed: str) -> bo
     return found is not None
 
 
-async def close_for_system(connection: AsyncConnection, store: Store, system: str, feed: str = "") -> None:
+async def close_for_system(
+    connection: AsyncConnection, store: Store, system: str, feed: str = "", why: str = "the system answers again"
+) -> None:
     """The system (or the feed) works again: its own exceptions are over."""
     await connection.execute(
         sa.update(exception)
@@ -120,8 +123,21 @@ async def close_for_system(connection: AsyncConnection, store: Store, system: st
             exception.c.delivery_id.is_(None),
             exception.c.operation == feed,
         )
-        .values(status="resolved", closed_at=store.now, closed_by="counterfoil", note="the system answers again")
+        .values(status="resolved", closed_at=store.now, closed_by="counterfoil", note=why)
     )
+
+
+async def close_about(
+    connection: AsyncConnection, store: Store, subjects: Collection[str], operation: str, reason: str, why: str
+) -> None:
+    """What was asked about these subjects has answered itself."""
+    if subjects:
+        await connection.execute(
+            sa.update(exception)
+            .where(exception.c.subject.in_(sorted(subjects)), exception.c.status == "open")
+            .where(exception.c.operation == operation, exception.c.reason == reason)
+            .values(status="resolved", closed_at=store.now, closed_by="counterfoil", note=why)
+        )
 
 
 async def listing(store: Store, status: str = "open", limit: int = 200) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """Lanes: the deliveries of one (system, stream, key), in order. Keys run in parallel, a key never overtakes itself.
 
-Claiming and fetching are two statements. A claim carries a random token; whoever acknowledges without the
-lane's present token changes nothing. Lanes are always locked in sorted order, before deliveries get their ids.
+A claim (see claiming) carries a random token; whoever acknowledges without the lane's present token changes nothing.
+Lanes are always locked in sorted order, before deliveries get their ids.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import HELD, delivery, event, lane, object_, receipt
+from counterfoil.hub.schema import HELD, delivery, lane
 from counterfoil.hub.store import Store
 
 DECODE = "decode"
@@ -42,24 +41,6 @@ class NewDelivery:
     def lane(self) -> LaneKey:
         """Where it queues."""
         return (self.system, self.stream, self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A claimed delivery with all that is needed to carry it out."""
-
-    id: int
-    lane: LaneKey
-    token: str
-    operation: str
-    subject: str
-    attempt: int
-    created_at: float
-    promise_by: float | None
-    on_exception: str
-    event_id: str | None
-    receipt_id: int | None
-    row: Any  # the event or receipt, as the fetch returned it
 
 
 class Fenced(Exception):
@@ -125,84 +106,6 @@ async def _insert(connection: AsyncConnection, store: Store, new: Sequence[NewDe
         statement,
         [{**{f"b_{name}": getattr(d, name) for name in names}, "b_within": d.within} for d in new],
     )
-
-
-async def claim(
-    store: Store, worker: str, system: str, stream: str, lanes: int, lease: float, depth: int = 1
-) -> list[Work]:
-    """Lease up to `lanes` due lanes for `lease` seconds and fetch up to `depth` deliveries of each, in order."""
-    token = secrets.token_hex(12)
-    async with store.write() as connection:
-        due = (
-            sa.select(lane.c.key)
-            .where(
-                lane.c.system == system,
-                lane.c.stream == stream,
-                lane.c.worker.is_(None),
-                lane.c.due_at <= store.now,
-            )
-            .order_by(lane.c.due_at)
-            .limit(lanes)
-            .with_for_update(skip_locked=True)
-        )
-        keys = sorted((await connection.execute(due)).scalars())
-        if not keys:
-            return []
-        await connection.execute(
-            sa.update(lane)
-            .where(lane.c.system == system, lane.c.stream == stream, lane.c.key.in_(keys))
-            .values(worker=worker, token=token, lease_until=store.now + lease)
-        )
-        return await _fetch(connection, system, stream, keys, token, depth)
-
-
-async def _fetch(
-    connection: AsyncConnection, system: str, stream: str, keys: list[str], token: str, depth: int
-) -> list[Work]:
-    place = sa.func.row_number().over(partition_by=delivery.c.key, order_by=delivery.c.id).label("place")
-    heads = (
-        sa.select(delivery, place)
-        .where(delivery.c.system == system, delivery.c.stream == stream, delivery.c.key.in_(keys))
-        .subquery()
-    )
-    columns: list[Any] = [heads]
-    source: Any = heads
-    if stream == DECODE:
-        source = source.join(receipt, receipt.c.id == heads.c.receipt_id)
-        columns += [
-            receipt.c.kind,
-            receipt.c.object_id,
-            receipt.c.body,
-            receipt.c.headers,
-            receipt.c.digest,
-            receipt.c.origin,
-        ]
-    else:
-        # the newest known state of the subject rides along: what was queued may have been overtaken
-        source = source.join(event, event.c.id == heads.c.event_id).outerjoin(
-            object_, object_.c.canonical_id == event.c.subject
-        )
-        columns += [event.c.type, event.c.data, event.c.correlation, event.c.source, object_.c.state]
-    rows = await connection.execute(
-        sa.select(*columns).select_from(source).where(heads.c.place <= depth).order_by(heads.c.id)
-    )
-    return [
-        Work(
-            id=row.id,
-            lane=(row.system, row.stream, row.key),
-            token=token,
-            operation=row.operation,
-            subject=row.subject,
-            attempt=row.attempt + 1,
-            created_at=row.created_at,
-            promise_by=row.promise_by,
-            on_exception=row.on_exception,
-            event_id=row.event_id,
-            receipt_id=row.receipt_id,
-            row=row,
-        )
-        for row in rows
-    ]
 
 
 async def release(store: Store, tokens: Mapping[LaneKey, str], delay: float = 0.0) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 import structlog
 
-from counterfoil.hub import exceptions, receipts, systems
-from counterfoil.hub.contract import Connector, Failure, Feed, Kind, Outcome
+from counterfoil.hub import care, exceptions, receipts, systems
+from counterfoil.hub.contract import WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome
 from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.store import Store
 
@@ -26,12 +26,14 @@ TURN = 120.0
 """Seconds a poll may take between two pages before another process may take its turn."""
 
 
-async def poll_once(store: Store, system: str, feed: Feed, owner: str = "") -> int | None:
+async def poll_once(store: Store, system: str, feed: Feed, owner: str = "", hurry: float | None = None) -> int | None:
     """Poll the feed if it is due: how many receipts were new, None if it was not due or not our turn.
 
+    It is due again in its usual time; while the system's webhooks are ill, in `hurry` seconds at the latest.
     A failure of the system is logged and the feed is tried again in its usual time; one that a person must mend
-    (misconfigured, bug) is also an exception, which is over with the next poll that works. Raises what the feed
-    or the store raised otherwise.
+    (misconfigured, bug) is also an exception of this feed, which is over with the next poll that works. The system
+    itself is closed only by a reason that stands in every call's way (`WHOLE_SYSTEM`): orders do not stop because
+    products may not be read. Raises what the feed or the store raised otherwise.
     """
     token = secrets.token_hex(8)
     cursor = await receipts.begin_poll(store, system, feed.name, token, TURN)
@@ -56,9 +58,16 @@ async def poll_once(store: Store, system: str, feed: Feed, owner: str = "") -> i
             if not isinstance(error, OSError | sa.exc.SQLAlchemyError) and isinstance(error, Exception):
                 await _note_failure(store, system, feed, _broke(feed), owner)
         raise
-    await receipts.end_poll(store, system, feed.name, token, feed.every, ok=True)
+    again = await _every(store, system, feed, hurry)
+    await receipts.end_poll(store, system, feed.name, token, again, ok=True)
     await _note_success(store, system, feed)
     return new
+
+
+async def _every(store: Store, system: str, feed: Feed, hurry: float | None) -> float:
+    if hurry is None or hurry >= feed.every or not await care.is_ill(store, system):
+        return feed.every
+    return hurry
 
 
 def _broke(feed: Feed) -> Outcome:
@@ -74,7 +83,7 @@ def _broke(feed: Feed) -> Outcome:
 async def _note_failure(store: Store, system: str, feed: Feed, outcome: Outcome, owner: str) -> None:
     if outcome.kind in (Kind.MISCONFIGURED, Kind.BUG):
         async with store.write() as connection:
-            if outcome.kind is Kind.MISCONFIGURED:
+            if outcome.kind is Kind.MISCONFIGURED and outcome.reason in WHOLE_SYSTEM:
                 await systems.close_system(connection, store, system, outcome)
             await exceptions.open_for_system(connection, store, system, outcome, owner, feed.name)
 
@@ -83,24 +92,36 @@ async def _note_success(store: Store, system: str, feed: Feed) -> None:
     async with store.read() as connection:  # hardly ever there is one: no need to write after every poll
         if not await exceptions.is_open_for(connection, system, feed.name):
             return
+    closed = (await systems.closed(store)).get(system)
     async with store.write() as connection:
-        await systems.reopen(connection, system)
+        # what this poll could have closed it for is over; what an operation did is for an operation to find mended
+        if closed is not None and closed.reason in WHOLE_SYSTEM:
+            await systems.reopen(connection, system)
         await exceptions.close_for_system(connection, store, system, feed.name)
 
 
-async def run(store: Store, connectors: Mapping[str, Connector], owner: str, stop: asyncio.Event) -> None:
-    """Poll every feed in its time until `stop`."""
+async def run(
+    store: Store,
+    connectors: Mapping[str, Connector],
+    owner: str,
+    stop: asyncio.Event,
+    hurries: Mapping[str, float | None] | None = None,
+) -> None:
+    """Poll every feed in its time until `stop`. `hurries` by system, as of `care.hurry`."""
+    pace = hurries or {}
     feeds: Sequence[tuple[str, Feed]] = [(name, feed) for name, c in connectors.items() for feed in c.feeds]
-    await asyncio.gather(*(_keep_polling(store, name, feed, owner, stop) for name, feed in feeds))
+    await asyncio.gather(*(_keep_polling(store, name, feed, owner, stop, pace.get(name)) for name, feed in feeds))
 
 
-async def _keep_polling(store: Store, system: str, feed: Feed, owner: str, stop: asyncio.Event) -> None:
+async def _keep_polling(
+    store: Store, system: str, feed: Feed, owner: str, stop: asyncio.Event, hurry: float | None
+) -> None:
     while not stop.is_set():
         try:
-            await poll_once(store, system, feed, owner)
+            await poll_once(store, system, feed, owner, hurry)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("store out of reach", error=type(error).__name__)
         except Exception as error:  # one bad page must not end the polling of all others
             log.error("poll broke", system=system, feed=feed.name, error=type(error).__name__, detail=str(error)[:200])
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), min(feed.every, 5.0))
+            await asyncio.wait_for(stop.wait(), min(feed.every, hurry or feed.every, 5.0))

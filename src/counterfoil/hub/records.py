@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Observed, Outcome
-from counterfoil.hub.lanes import Work
 from counterfoil.hub.schema import delivery_log, event, event_ref, link, object_, seen
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import Event
@@ -107,16 +107,18 @@ async def keep_events(connection: AsyncConnection, store: Store, events: Sequenc
     return new
 
 
-async def keep_link(connection: AsyncConnection, store: Store, canonical_id: str, system: str, object_id: str) -> None:
-    """The same thing in another system."""
+async def keep_links(connection: AsyncConnection, store: Store, system: str, ids: Mapping[str, str]) -> None:
+    """The same things in another system: its ids by canonical id."""
+    if not ids:
+        return
     statement = store.insert(link).values(
-        canonical_id=canonical_id, system=system, object_id=object_id, since=store.now
+        canonical_id=sa.bindparam("b_canonical"), system=system, object_id=sa.bindparam("b_object"), since=store.now
     )
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["canonical_id", "system"], set_={"object_id": statement.excluded.object_id}
-        )
+    statement = statement.on_conflict_do_update(
+        index_elements=["canonical_id", "system"], set_={"object_id": statement.excluded.object_id}
     )
+    # in sorted order, or two transactions that link the same things could wait for each other
+    await connection.execute(statement, [{"b_canonical": k, "b_object": v} for k, v in sorted(ids.items())])
 
 
 async def links(connection: AsyncConnection, system: str, canonical_ids: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,9 @@ from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exc
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import at_utc, hashed_ref
 
+ABOUT = ("shipment", "invoice")
+"""The parts of an event's data that a timeline shows: what the event is about, beside its subject."""
+
 
 async def find(store: Store, text: str) -> list[str]:
     """Subjects that `text` is a key of: order number, any system's id, e-mail, payment reference, SKU."""
@@ -69,22 +72,46 @@ def _entry(at: float, order: int, what: str, text: str, **more: Any) -> dict[str
 
 
 async def _receipts(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
-    parts = subject.split(":", 2)
-    if len(parts) < 3:
-        return []
-    system, kind, object_id = parts
+    """Those of the thing itself and those in which another system told of it (its fulfilment in the ERP)."""
+    objects = await connection.execute(
+        sa.select(object_.c.system, object_.c.kind, object_.c.object_id).where(object_.c.canonical_id == subject)
+    )
+    places = {tuple(row) for row in objects}
+    itself = tuple(subject.split(":", 2))
+    if len(itself) == 3:
+        places.add(itself)
     rows = await connection.execute(
         sa.select(
-            receipt.c.id, receipt.c.origin, receipt.c.received_at, sa.func.length(receipt.c.body).label("size")
-        ).where(receipt.c.system == system, receipt.c.kind == kind, receipt.c.object_id == object_id)
+            *(receipt.c.id, receipt.c.system, receipt.c.origin, receipt.c.received_at),
+            sa.func.length(receipt.c.body).label("size"),
+        ).where(sa.tuple_(receipt.c.system, receipt.c.kind, receipt.c.object_id).in_(sorted(places)))
     )
-    return [_entry(r.received_at, 0, "receipt", f"received by {r.origin}, {r.size} bytes", receipt=r.id) for r in rows]
+    return [
+        _entry(
+            r.received_at,
+            0,
+            "receipt",
+            f"received {'' if r.system == itself[0] else f'from {r.system} '}by {r.origin}, {r.size} bytes",
+            receipt=r.id,
+        )
+        for r in rows
+    ]
 
 
 async def _events(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
     rows = await connection.execute(sa.select(event).where(event.c.subject == subject))
     return [
-        _entry(r.recorded_at, 1, "event", r.type, source=r.source, why=r.data.get("why", ""), event=r.id) for r in rows
+        _entry(
+            r.recorded_at,
+            1,
+            "event",
+            r.type,
+            source=r.source,
+            why=r.data.get("why", ""),
+            about={name: r.data[name] for name in ABOUT if name in r.data},
+            event=r.id,
+        )
+        for r in rows
     ]
 
 

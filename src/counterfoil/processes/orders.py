@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from counterfoil.blueprint import OrderChoices
 from counterfoil.hub.contract import Observed
 from counterfoil.hub.decode import Decision, Process
+from counterfoil.hub.receipts import IMPORT
 from counterfoil.hub.records import Known, state_digest
 from counterfoil.retail.events import Event, event_id, hashed_ref
 from counterfoil.retail.order import Order, Status
@@ -17,8 +19,12 @@ IGNORED = frozenset({"modified_at", "erp_number"})
 """A shop moves the first on every touch, and the second is our own mark: neither is news."""
 
 WAITING, PLACED, NOT_WANTED, CANCELLED = "waiting", "placed", "not_wanted", "cancelled"
+HISTORY = "history"
+"""Placed before the cut-over and imported as history: nothing about it is told any more but refunds."""
 
 _UNPAID = (Status.PENDING, Status.FAILED)
+_AWAITS_MONEY = (*_UNPAID, Status.ON_HOLD)
+_HAPPENED = (Status.ON_HOLD, Status.PROCESSING, Status.COMPLETED, Status.REFUNDED)
 _WORDS = {
     Status.CANCELLED: "cancelled before it was accepted",
     Status.TRASH: "in the shop's trash",
@@ -62,35 +68,68 @@ def level(order: Order, choices: OrderChoices) -> str:
 def orders(choices: OrderChoices, cut_over: datetime | None = None) -> Process:
     """The process for objects of kind `order` of one shop."""
 
-    def interpret(known: Known | None, observed: Observed) -> Decision:
+    def interpret(known: Known | None, observed: Observed, origin: str) -> Decision:
+        assert isinstance(observed.state, Order)
         before = Order.model_validate(known.state) if known else None
-        return judge(before, known.stage if known else "", observed.state, choices, cut_over)
+        return judge(before, known.stage if known else "", observed.state, choices, cut_over, origin)
 
     return Process(interpret, IGNORED, frozenset({PLACED}))
 
 
-def judge(before: Order | None, stage: str, now: Order, choices: OrderChoices, cut_over: datetime | None) -> Decision:
-    """The stage the order is in now, and the facts that follow from the change."""
+def judge(
+    before: Order | None,
+    stage: str,
+    now: Order,
+    choices: OrderChoices,
+    cut_over: datetime | None,
+    origin: str = "",
+) -> Decision:
+    """The stage the order is in now, and the facts that follow from the change.
+
+    `origin` is the way it was heard of: an import tells of orders placed before the cut-over as history.
+    """
 
     def fact(type_: str, why: str, earlier: Order | None = None) -> Event:
         return _event(type_, stage, now, choices, why, earlier)
 
     if stage == PLACED:
         assert before is not None
-        return _of_placed(before, now, choices, fact)
+        if not before.is_given_up:
+            return _of_placed(before, now, choices, fact)
+        stage = CANCELLED  # the shop cancelled it at our own word: nobody has to be told
+    refunded = (fact("order.refunded", "money was given back", before),) if _gave_back(before, now) else ()
+    if stage == HISTORY:
+        return Decision(HISTORY, refunded)
+    if origin == IMPORT and cut_over is not None and now.placed_at < cut_over and stage in ("", NOT_WANTED):
+        if now.status not in _HAPPENED:
+            return Decision(NOT_WANTED)
+        return Decision(HISTORY, (fact("order.history", f"placed before {cut_over:%Y-%m-%d %H:%M} UTC, {now.status}"),))
     stage_now, why = wanted(now, choices, cut_over)
     if stage == CANCELLED and stage_now == NOT_WANTED:  # it was placed once: its money is still to be told of
-        back = before is not None and _gave_back(before, now)
-        return Decision(CANCELLED, (fact("order.refunded", "money was given back", before),) if back else ())
+        return Decision(CANCELLED, refunded)
+    if stage_now == PLACED:
+        return Decision(PLACED, _placed(before, stage, now, why, fact))
     if stage_now == stage:
         return Decision(stage)
     return Decision(stage_now, (fact(f"order.{stage_now}", why),))
 
 
+def _placed(before: Order | None, stage: str, now: Order, why: str, fact: Callable[..., Event]) -> tuple[Event, ...]:
+    """What an order tells that is wanted from now on: all that has happened to it until now."""
+    events = [fact("order.placed", why)]
+    known = _refunded(before) if before is not None and stage == CANCELLED else frozenset[Any]()
+    unpaid = now.paid_at is None and now.status in _AWAITS_MONEY
+    if _refunded(now) - known and not unpaid:  # taken over as it was sold, then the refund: so the money adds up
+        events.append(fact("order.refunded", "money was given back before it was taken over"))
+    if now.status is Status.COMPLETED:
+        events.append(fact("order.completed", "shipped before it was taken over"))
+    return tuple(events)
+
+
 def _of_placed(before: Order, now: Order, choices: OrderChoices, fact: Callable[..., Event]) -> Decision:
     """What follows for an order that the ERP was already told of."""
     events: list[Event] = []
-    cancelled = now.status in _WORDS
+    cancelled = now.is_given_up
     if cancelled:
         events.append(fact("order.cancelled", str(now.status)))
     elif _content(before) != _content(now):
@@ -102,11 +141,28 @@ def _of_placed(before: Order, now: Order, choices: OrderChoices, fact: Callable[
             events.append(fact("order.payment_lost", f"back to {now.status}", before))
         elif _releases(before, now, choices):
             events.append(fact("order.paid", f"{now.status}, {'paid' if now.paid_at else 'not paid'}"))
+        if now.status is Status.COMPLETED and before.status is not Status.COMPLETED:
+            events.append(fact("order.completed", f"from {before.status}, not at our word"))
     return Decision(CANCELLED if cancelled else PLACED, tuple(events))
 
 
-def _gave_back(before: Order, now: Order) -> bool:
-    return _refunded(now) != _refunded(before) or (now.is_refunded_in_full and not before.is_refunded_in_full)
+def _gave_back(before: Order | None, now: Order) -> bool:
+    """Whether refunds came (or went: the shop deletes one) since `before`. What was never paid cannot be given back."""
+    if before is None or _never_paid(before, now):
+        return False
+    # refunds of an order that was not paid yet were not booked: they are once its money is there (cash on delivery)
+    unbooked = before.paid_at is None and (before.status in _AWAITS_MONEY or now.paid_at is not None)
+    earlier = frozenset[Any]() if unbooked else _refunded(before)
+    gone = {id_ for id_, _ in earlier} - {r.id for r in now.refunds}
+    in_full = now.is_refunded_in_full and not before.is_refunded_in_full
+    return bool(_refunded(now) - earlier) or bool(gone) or in_full
+
+
+def _never_paid(before: Order, now: Order) -> bool:
+    """Whether the shop was still waiting for the money: given up from there, it was never paid either."""
+    if now.paid_at is not None:
+        return False
+    return now.status in _AWAITS_MONEY or (now.is_given_up and before.paid_at is None)
 
 
 def _releases(before: Order, now: Order, choices: OrderChoices) -> bool:
@@ -121,8 +177,9 @@ def _content(order: Order) -> tuple[object, ...]:
     return (order.lines, order.total, order.billing, order.ship_to, order.currency)
 
 
-def _refunded(order: Order) -> frozenset[str]:
-    return frozenset(r.id for r in order.refunds)
+def _refunded(order: Order) -> frozenset[tuple[str, bool]]:
+    """The refunds; one that was pending and went through is another fact."""
+    return frozenset((r.id, r.pending) for r in order.refunds)
 
 
 def _event(type_: str, stage: str, order: Order, choices: OrderChoices, why: str, before: Order | None = None) -> Event:

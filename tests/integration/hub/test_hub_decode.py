@@ -290,10 +290,10 @@ async def test_a_process_that_breaks_fails_that_order_alone(store: Store) -> Non
     house = House(store)
     sound = house.processes[SHOP]["order"]
 
-    def stumbles(known: Any, observed: Observed) -> Decision:
+    def stumbles(known: Any, observed: Observed, origin: str) -> Decision:
         if observed.object_id == "2":
             raise ValueError("EUR and JPY cannot be combined")
-        return sound.interpret(known, observed)
+        return sound.interpret(known, observed, origin)
 
     house.processes[SHOP]["order"] = Process(stumbles, sound.ignore)
     await house.hear(payload(1), payload(2), payload(3))
@@ -330,3 +330,55 @@ async def test_once_it_can_be_read_it_is_retried_from_the_kept_body(store: Store
     await house.work()
     assert house.erp.made == [subject(1)]
     assert await house.exceptions() == []
+
+
+# --- deleted at the source ----------------------------------------------------------------------------------------
+
+
+async def test_a_live_order_that_is_deleted_is_somebodys_business(store: Store) -> None:
+    house = House(store)
+    await house.hear(payload(1))
+    await house.hear(payload(1, status="gone"))
+    assert [e["reason"] for e in await house.exceptions()] == ["deleted"]
+
+
+async def test_a_deletion_of_what_nobody_waits_for_is_only_counted(store: Store) -> None:
+    house = House(store)
+    await house.hear(payload(1, status="cancelled"))
+    await house.hear(payload(1, status="gone"), payload(2, status="gone"))
+    assert await house.exceptions() == []
+    assert (await house.counters())["deleted"] == 2
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+async def test_deleted_and_seen_again_in_the_trash_is_a_cancellation_and_no_question(
+    store: Store, together: bool
+) -> None:
+    """The webhook says deleted, the poll of the trash says what it is now: one of them is enough."""
+    house = House(store)
+    await house.hear(payload(1))
+    gone, trashed = payload(1, status="gone"), payload(1, modified=at(5), status="trash")
+    if together:
+        await house.hear(gone, trashed)
+    else:
+        await house.hear(gone)
+        await house.hear(trashed)
+    assert await house.exceptions() == []
+    assert "order.cancelled" in await house.events()
+    await assert_one_status(store)
+
+
+async def test_seen_and_then_deleted_stays_a_question(store: Store) -> None:
+    """In one batch too: what was told before the deletion does not answer it."""
+    house = House(store)
+    await house.hear(payload(1))
+    await house.hear(payload(1, modified=at(5), total="13.00"), payload(1, status="gone"))
+    assert [e["reason"] for e in await house.exceptions()] == ["deleted"]
+
+
+async def test_an_old_state_that_comes_after_the_deletion_does_not_answer_it(store: Store) -> None:
+    house = House(store)
+    await house.hear(payload(1, modified=at(5)))
+    await house.hear(payload(1, status="gone"))
+    await house.hear(payload(1, modified=at(1), total="13.00"))
+    assert [e["reason"] for e in await house.exceptions()] == ["deleted"]

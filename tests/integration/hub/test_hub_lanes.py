@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import empty
 
-from counterfoil.hub import lanes, schema
-from counterfoil.hub.lanes import Fenced, NewDelivery, Settled, Work
+from counterfoil.hub import claiming, lanes, schema
+from counterfoil.hub.claiming import Work
+from counterfoil.hub.lanes import Fenced, NewDelivery, Settled
 from counterfoil.hub.store import Store
 from fakes import ERP, House, assert_one_status, at, payload, rows_of, subject
 
@@ -34,7 +35,7 @@ async def queue(store: Store, *new: NewDelivery) -> None:
 
 async def claim(store: Store, worker: str = "ada", most: int = 10, lease: float = 60.0, depth: int = 1) -> list[Work]:
     """Claim the ERP's order lanes."""
-    return await lanes.claim(store, worker, ERP, "order", most, lease, depth)
+    return await claiming.claim(store, worker, ERP, "order", most, lease, depth)
 
 
 async def settle(store: Store, *settled: Settled, new: Sequence[NewDelivery] = ()) -> None:
@@ -86,7 +87,7 @@ async def test_what_failed_stays_the_head_of_its_lane(store: Store) -> None:
 async def test_streams_of_one_key_do_not_wait_for_each_other(store: Store) -> None:
     await queue(store, delivery("a", stream="order"), delivery("a", stream="money"))
     assert len(await claim(store)) == 1
-    assert len(await lanes.claim(store, "ada", ERP, "money", 10, 60.0)) == 1
+    assert len(await claiming.claim(store, "ada", ERP, "money", 10, 60.0)) == 1
 
 
 async def test_a_deep_claim_takes_the_first_of_each_lane_in_order(store: Store) -> None:

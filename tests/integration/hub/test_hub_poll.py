@@ -261,8 +261,12 @@ async def test_one_feed_that_breaks_does_not_stop_another(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "outcome"),
-    [(failing(Kind.MISCONFIGURED, "bad_key"), "misconfigured"), (KeyError("no such field"), "bug")],
-    ids=["misconfigured", "bug"],
+    [
+        (failing(Kind.MISCONFIGURED, "unauthorized"), "misconfigured"),
+        (failing(Kind.MISCONFIGURED, "no_right"), "misconfigured"),
+        (KeyError("no such field"), "bug"),
+    ],
+    ids=["credentials", "right", "bug"],
 )
 async def test_a_poll_that_a_person_must_mend_is_one_exception_until_it_works(
     store: Store, broken: Exception, outcome: str
@@ -280,6 +284,70 @@ async def test_a_poll_that_a_person_must_mend_is_one_exception_until_it_works(
     assert await poll(store, shop) == 1
     assert await house.exceptions() == []
     assert await systems.closed(store) == {}
+
+
+NOTING = "  - {on: order.placed, do: shop.note_order}\n  - {on: order.placed, do: erp.accept_order}\n"
+
+
+async def made(house: House, number: int) -> bool:
+    """Whether the order stands in the ERP."""
+    return subject(number) in house.erp.made
+
+
+@pytest.mark.parametrize("reason", ["no_right", "module_missing", "unknown_pricelist", "not_a_list"])
+async def test_a_feed_that_may_not_be_read_stops_alone(store: Store, reason: str) -> None:
+    """The user lacks a right on products: their feed waits for a person, orders go in and out as ever."""
+    shop = shop_with(1)
+    shop.breaks_at[0] = failing(Kind.MISCONFIGURED, reason, message="May not.", suggestion="Give the right.")
+    house = House(store, NOTING, shop=shop)
+    await poll(store, shop)
+    (told,) = await house.exceptions()
+    assert (told["operation"], told["reason"], told["owner"]) == ("orders", reason, "engineer")
+    assert (told["message"], told["suggestion"]) == ("May not.", "Give the right.")
+    assert await systems.closed(store) == {}
+    await house.hear(payload(5))
+    assert shop.history == [("note_order", subject(5))]
+
+
+@pytest.mark.parametrize("reason", ["bad_credentials", "unauthorized", "bad_address", "no_json2", "database_missing"])
+async def test_a_feed_that_finds_the_key_refused_closes_the_system(store: Store, reason: str) -> None:
+    """No call can work, and calling on would lock the account: all waits, and goes on with the poll that works."""
+    shop = shop_with(1)
+    shop.breaks_at[0] = failing(Kind.MISCONFIGURED, reason)
+    house = House(store, NOTING, shop=shop)
+    await poll(store, shop)
+    assert (await systems.closed(store))[SHOP].reason == reason
+    async with house.working():
+        for n in (5, 6):  # once the second has reached the ERP, the first was due at the shop as well
+            await house.receive(payload(n))
+            await until(lambda n=n: made(house, n))
+    assert shop.calls == []
+    shop.breaks_at.clear()
+    await poll(store, shop)
+    assert (await systems.closed(store), await house.exceptions()) == ({}, [])
+    await hasten(store)
+    await house.work()
+    assert {("note_order", subject(5)), ("note_order", subject(6))} <= set(shop.history)
+
+
+async def test_a_feed_that_may_be_read_again_does_not_open_what_an_operation_closed(store: Store) -> None:
+    """Products may be read now; orders may still not be written: that is for the next order to find out."""
+    shop = shop_with(1)
+    shop.breaks_at[0] = failing(Kind.MISCONFIGURED, "no_right")
+    house = House(store, NOTING, shop=shop)
+    await poll(store, shop)
+    shop.plan(subject(5), failing(Kind.MISCONFIGURED, "module_missing"))
+    await house.receive(payload(5))
+    async with house.working():
+
+        async def both() -> bool:
+            return {e["reason"] for e in await house.exceptions()} == {"no_right", "module_missing"}
+
+        await until(both)
+    shop.breaks_at.clear()
+    await poll(store, shop)
+    assert [e["reason"] for e in await house.exceptions()] == ["module_missing"]
+    assert (await systems.closed(store))[SHOP].reason == "module_missing"
 
 
 async def test_a_call_that_works_does_not_close_what_the_poll_complains_of(store: Store) -> None:

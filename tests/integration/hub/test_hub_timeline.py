@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 
 from counterfoil.hub import exceptions, schema, timeline
 from counterfoil.hub.contract import Kind, Outcome, rejected
 from counterfoil.hub.store import Store
+from counterfoil.retail.fulfilment import (
+    ErpState,
+    FulfilledLine,
+    Fulfilment,
+    Invoice,
+    Packed,
+    Shipment,
+    ShipmentState,
+)
+from counterfoil.retail.money import Money
 from fakes import ERP, FLOWS, SHOP, House, at, failing, payload, rows_of, subject, until
 
 NO_SKU = rejected("unknown_sku", "No product MUG.", "Make the product.", "KeyError: MUG")
+FULFILLED = Fulfilment(
+    system=ERP,
+    order=subject(1),
+    id="7",
+    number="S00007",
+    state=ErpState.CONFIRMED,
+    lines=(FulfilledLine(line="1", sku="MUG", ordered=Decimal(1), delivered=Decimal(1)),),
+    shipments=(
+        Shipment(
+            id="3",
+            number="WH/OUT/00003",
+            state=ShipmentState.DONE,
+            carrier="DHL",
+            tracking="0034",
+            items=(Packed(sku="MUG", quantity=Decimal(1), line="1"),),
+        ),
+    ),
+    invoices=(Invoice(id="9", number="INV/2026/00009", total=Money.of("12.00", "EUR")),),
+)
 NOTED = FLOWS + "  - {on: order.accepted, from: shop, do: shop.note_order}\n"
 
 
@@ -36,6 +66,36 @@ async def test_from_the_receipt_to_the_number_in_the_shop(store: Store) -> None:
         "event: order.noted",
         "event: order.placed",
     ]
+
+
+async def test_what_left_the_house_and_what_was_invoiced_is_there_whole(store: Store) -> None:
+    """Who asks "where is it?" reads carrier, number and articles from the order's own timeline."""
+    house = House(store)
+    await house.hear(payload(1))
+    await house.erp_says("fulfilment", FULFILLED, at(60), subject(1))
+    await house.work()
+    entries = (await timeline.of(store, subject(1)))["entries"]
+    about = {e["text"]: e["about"] for e in entries if e["what"] == "event"}
+    assert about["shipment.dispatched"] == {"shipment": FULFILLED.shipments[0].model_dump(mode="json")}
+    assert about["order.invoiced"] == {"invoice": FULFILLED.invoices[0].model_dump(mode="json")}
+    assert about["order.placed"] == {}
+
+
+async def test_what_the_erp_told_of_the_order_is_in_its_timeline_too(store: Store) -> None:
+    """Its receipts stand beside the shop's, and say where they came from; those of other orders do not."""
+    house = House(store)
+    await house.hear(payload(1), payload(2))
+    await house.erp_says("fulfilment", FULFILLED, at(60), subject(1))
+    await house.erp_says("fulfilment", FULFILLED.model_copy(update={"order": subject(2)}), at(61), subject(2))
+    await house.work()
+    size = len(FULFILLED.model_dump_json())
+    entries = await told(store)
+    received = [e for e in entries if e.startswith("receipt")]
+    assert received == [
+        f"receipt: received by webhook, {len(payload(1))} bytes",
+        f"receipt: received from {ERP} by poll, {size} bytes",
+    ]
+    assert entries.index(received[1]) < entries.index("event: shipment.dispatched")
 
 
 async def test_a_refusal_and_what_a_person_did_about_it(store: Store) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from counterfoil.hub import exceptions, lanes, receipts, records, schema, systems
-from counterfoil.hub import worker as worker_module
+from counterfoil.hub import carrying, exceptions, lanes, receipts, records, schema, systems
 from counterfoil.hub.contract import Item, Kind, Outcome, done, rejected
 from counterfoil.hub.lanes import NewDelivery
 from counterfoil.hub.store import Store
@@ -39,8 +38,8 @@ LOST_RACE = Outcome(Kind.RETRY, "lost_race", technical="could not serialize acce
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries do not wait, and a person is asked after three attempts."""
-    monkeypatch.setattr(worker_module, "backoff", lambda *_: 0.0)
-    monkeypatch.setattr(worker_module, "MOST_ATTEMPTS", 3)
+    monkeypatch.setattr(carrying, "backoff", lambda *_: 0.0)
+    monkeypatch.setattr(carrying, "MOST_ATTEMPTS", 3)
 
 
 # --- done ---------------------------------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ async def test_a_passing_failure_is_tried_again_and_its_attempts_are_counted(sto
 
 async def test_the_wait_before_a_retry_follows_the_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lane is due again after the backoff of its attempt, by the database's clock."""
-    monkeypatch.setattr(worker_module, "backoff", lambda attempt: 1000.0 * attempt)
+    monkeypatch.setattr(carrying, "backoff", lambda attempt: 1000.0 * attempt)
     house = House(store)
     house.erp.always[subject(1)] = LOST_RACE
     await house.receive(payload(1))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterfoil.blueprint import OrderChoices
+from counterfoil.hub.receipts import IMPORT
 from counterfoil.processes.orders import CANCELLED, NOT_WANTED, PLACED, WAITING, judge, level
 from counterfoil.retail.events import EVENT_TYPES, Event
 from counterfoil.retail.order import Order, Status
@@ -93,15 +94,37 @@ def test_money_only_moves_on_orders_that_were_placed(told: list[Order], by: Orde
 
 
 @given(lives, choices)
-def test_every_refund_of_a_placed_order_is_told(told: list[Order], by: OrderChoices) -> None:
+def test_every_refund_of_a_paid_order_is_told(told: list[Order], by: OrderChoices) -> None:
     """However payloads were coalesced, and also after a cancellation. case: F31"""
     known: frozenset[str] = frozenset()
-    stage = ""
-    for now, (stage_now, events) in zip(told, live(told, by), strict=True):
-        refunds = frozenset(r.id for r in now.refunds)
-        if stage == PLACED and refunds - known:
-            assert "order.refunded" in [e.type for e in events]
-        stage, known = stage_now, refunds
+    for now, (stage, events) in zip(told, live(told, by), strict=True):
+        for event in events:
+            if event.type == "order.refunded":
+                known |= {r["id"] for r in event.data["order"]["refunds"]}
+        if stage in (PLACED, CANCELLED) and now.paid_at:
+            assert {r.id for r in now.refunds} <= known
+
+
+@given(lives, choices)
+def test_nothing_is_given_back_that_was_never_paid(told: list[Order], by: OrderChoices) -> None:
+    """case: F29"""
+    for now, (_, events) in zip(told, live(told, by), strict=True):
+        if now.paid_at is None and now.status in (Status.PENDING, Status.FAILED, Status.ON_HOLD):
+            assert "order.refunded" not in [e.type for e in events]
+
+
+@given(lives, choices)
+def test_history_tells_of_nothing_but_refunds(told: list[Order], by: OrderChoices) -> None:
+    """Once imported, whatever happens to it in the shop."""
+    cut_over = datetime(2027, 1, 1, tzinfo=UTC)
+    before, stage, types = None, "", []
+    for number, now in enumerate(told):
+        decision = judge(before, stage, now, by, cut_over, IMPORT if number == 0 else "webhook")
+        before, stage = now, decision.stage
+        types += [e.type for e in decision.events]
+    assert types[:1] in ([], ["order.history"], ["order.not_wanted"])
+    assert set(types[1:]) <= {"order.refunded"}
+    assert types.count("order.history") <= 1
 
 
 @given(lives, choices)

@@ -9,9 +9,10 @@ import pytest
 
 from counterfoil.blueprint import OrderChoices
 from counterfoil.hub.decode import Decision
+from counterfoil.hub.receipts import IMPORT
 from counterfoil.processes.orders import judge, level, wanted
 from counterfoil.retail.order import Status
-from fakes import order
+from fakes import at, order
 
 DEFAULT = OrderChoices()
 PAID = {"paid": "2026-11-02T09:30:00+00:00"}
@@ -36,25 +37,27 @@ def facts(decision: Decision) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("now", "stage", "fact"),
+    ("now", "stage", "told"),
     [
-        ({"status": "draft"}, "not_wanted", "order.not_wanted"),
-        ({"status": "trash"}, "not_wanted", "order.not_wanted"),
-        ({"status": "pending"}, "waiting", "order.waiting"),
-        ({"status": "failed"}, "waiting", "order.waiting"),
-        ({"status": "on_hold"}, "placed", "order.placed"),
-        ({"status": "processing"}, "placed", "order.placed"),
-        ({"status": "completed"}, "placed", "order.placed"),
-        ({"status": "cancelled"}, "not_wanted", "order.not_wanted"),
-        ({"status": "refunded"}, "not_wanted", "order.not_wanted"),
-        ({"status": "processing", "refunds": ["5.00"]}, "placed", "order.placed"),
-        ({"status": "processing", "refunds": ["5.00", "7.00"]}, "not_wanted", "order.not_wanted"),
+        ({"status": "draft"}, "not_wanted", ["order.not_wanted"]),
+        ({"status": "trash"}, "not_wanted", ["order.not_wanted"]),
+        ({"status": "pending"}, "waiting", ["order.waiting"]),
+        ({"status": "failed"}, "waiting", ["order.waiting"]),
+        ({"status": "on_hold"}, "placed", ["order.placed"]),
+        ({"status": "processing"}, "placed", ["order.placed"]),
+        ({"status": "completed"}, "placed", ["order.placed", "order.completed"]),
+        ({"status": "cancelled"}, "not_wanted", ["order.not_wanted"]),
+        ({"status": "refunded"}, "not_wanted", ["order.not_wanted"]),
+        ({"status": "processing", "refunds": ["5.00"]}, "placed", ["order.placed", "order.refunded"]),
+        ({"status": "completed", "refunds": ["5.00"]}, "placed", ["order.placed", "order.refunded", "order.completed"]),
+        ({"status": "processing", "refunds": ["5.00", "7.00"]}, "not_wanted", ["order.not_wanted"]),
     ],
     ids=str,
 )
-def test_never_accepted(now: dict[str, Any], stage: str, fact: str) -> None:
+def test_never_accepted(now: dict[str, Any], stage: str, told: list[str]) -> None:
+    """Partly refunded: as processing, then the refund. Completed: what was shipped outside the ERP must show."""
     decision = never_accepted(**now)
-    assert (decision.stage, facts(decision)) == (stage, [fact])
+    assert (decision.stage, facts(decision)) == (stage, told)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_never_accepted(now: dict[str, Any], stage: str, fact: str) -> None:
 )
 def test_how_far_the_erp_takes_a_new_order(status: str, how_far: str) -> None:
     """A bank transfer that has not come in makes a quotation; what is to be shipped is confirmed."""
-    (placed,) = never_accepted(status=status).events
+    placed = never_accepted(status=status).events[0]
     assert placed.data["level"] == how_far
 
 
@@ -186,9 +189,21 @@ def test_a_lost_payment_that_comes_after_all() -> None:
     assert facts(accepted_before({"status": "processing"}, {"status": "pending"})) == ["order.paid"]
 
 
-def test_completed_after_processing_is_nothing_new() -> None:
-    """Our own write-back looks like this; shipping is another matter."""
-    assert facts(accepted_before({"status": "completed", **PAID}, {**PAID})) == []
+@pytest.mark.parametrize("before", ["processing", "on_hold", "pending"])
+def test_completed_by_the_shop_itself_is_told(before: str) -> None:
+    """Not at our word: somebody must see whether the ERP has shipped it. An unpaid one is released by it too."""
+    decision = accepted_before({"status": "completed", **PAID}, {"status": before, **PAID})
+    released = [] if before == "processing" else ["order.paid"]
+    assert (decision.stage, facts(decision)) == ("placed", [*released, "order.completed"])
+
+
+def test_completed_is_told_once() -> None:
+    assert facts(accepted_before({"status": "completed", "note": "new"}, {"status": "completed"})) == []
+
+
+def test_completed_after_it_was_given_back_in_full_is_nothing_to_ship() -> None:
+    given_back = {"refunds": ["12.00"], **PAID}
+    assert facts(accepted_before({"status": "completed", **given_back}, {**given_back})) == []
 
 
 @pytest.mark.parametrize(
@@ -201,8 +216,71 @@ def test_completed_after_processing_is_nothing_new() -> None:
     ],
 )
 def test_accepted_then_money_was_given_back(given_back: dict[str, Any]) -> None:
-    decision = accepted_before(given_back)
+    decision = accepted_before({**given_back, **PAID}, PAID)
     assert (decision.stage, facts(decision)) == ("placed", ["order.refunded"])
+
+
+@pytest.mark.parametrize("status", ["pending", "failed", "on_hold"])
+def test_what_was_never_paid_cannot_be_given_back(status: str) -> None:
+    """Not while the shop waits for the money, and not when it is given up from there. case: F29"""
+    refunded = {"status": status, "refunds": ["5.00"]}
+    assert facts(accepted_before(refunded, {"status": status})) == []
+    assert facts(accepted_before({**refunded, "status": "cancelled"}, refunded)) == ["order.cancelled"]
+    given_up = accepted_before({"status": "refunded", "refunds": ["12.00"]}, {"status": status})
+    assert (given_up.stage, facts(given_up)) == ("cancelled", ["order.cancelled"])  # there was no money to give back
+
+
+def test_refunded_in_full_without_ever_having_been_paid_is_cancelled() -> None:
+    """Cash on delivery, given up before that: nothing to give back, and nothing may be shipped. case: F29"""
+    given_up = accepted_before({"status": "refunded", "refunds": ["12.00"]}, {"status": "processing"})
+    assert (given_up.stage, facts(given_up)) == ("cancelled", ["order.cancelled"])
+
+
+def test_a_refund_of_a_waiting_order_is_told_once_the_money_has_come() -> None:
+    """Recorded before the transfer arrived: then nothing; with the money it is owed. case: F29"""
+    refunded = {"status": "on_hold", "refunds": ["5.00"]}
+    assert "order.refunded" not in facts(never_accepted(**refunded))
+    assert facts(accepted_before({**refunded, "status": "processing", **PAID}, refunded)) == [
+        "order.refunded",
+        "order.paid",
+    ]
+
+
+def test_a_refund_given_before_the_cash_came_in_is_told_again_once_it_has() -> None:
+    """Paid on delivery: refunded while unpaid nothing could be booked. case: F29"""
+    refunded = {"status": "processing", "refunds": ["5.00"]}
+    told = facts(accepted_before({**refunded, "status": "completed", **PAID}, refunded))
+    assert told == ["order.refunded", "order.paid", "order.completed"]
+
+
+def test_a_refund_of_an_order_that_is_still_waiting_is_nothing() -> None:
+    """case: F29"""
+    decision = judge(order(status="pending"), "waiting", order(status="pending", refunds=["5.00"]), DEFAULT, None)
+    assert (decision.stage, facts(decision)) == ("waiting", [])
+
+
+def test_a_refund_that_was_pending_and_went_through_is_news() -> None:
+    """case: F29"""
+    booked = order(refunds=["5.00"])
+    pending = booked.model_copy(
+        update={"refunds": tuple(r.model_copy(update={"pending": True}) for r in booked.refunds)}
+    )
+    assert facts(judge(pending, "placed", booked, DEFAULT, None)) == ["order.refunded"]
+
+
+@pytest.mark.parametrize("stage", ["placed", "cancelled", "history"])
+def test_a_refund_that_the_shop_has_deleted_is_told(stage: str) -> None:
+    """What was booked for it must be looked at by somebody."""
+    status = "cancelled" if stage == "cancelled" else "processing"
+    before, now = order(status=status, refunds=["5.00"], **PAID), order(status=status, **PAID)
+    assert facts(judge(before, stage, now, DEFAULT, None)) == ["order.refunded"]
+
+
+@pytest.mark.parametrize("status", ["completed", "processing"])
+def test_an_old_refunded_order_is_refunded_again(status: str) -> None:
+    """case: F31"""
+    before = {"status": status, "refunds": ["5.00"]}
+    assert facts(accepted_before({"status": status, "refunds": ["5.00", "2.00"]}, before)) == ["order.refunded"]
 
 
 def test_the_second_refund_is_news_too() -> None:
@@ -211,7 +289,7 @@ def test_the_second_refund_is_news_too() -> None:
 
 
 def test_a_refund_is_told_once() -> None:
-    told = {"refunds": ["12.00"]}
+    told = {"refunds": ["12.00"], **PAID}
     assert facts(accepted_before({**told, "status": "refunded"}, told)) == []
 
 
@@ -246,7 +324,7 @@ def test_an_order_refunded_in_full_is_not_confirmed_any_more() -> None:
 
 
 def test_cancelled_and_refunded_at_once_is_both() -> None:
-    decision = accepted_before({"status": "cancelled", "refunds": ["12.00"]})
+    decision = accepted_before({"status": "cancelled", "refunds": ["12.00"], **PAID}, PAID)
     assert (decision.stage, facts(decision)) == ("cancelled", ["order.cancelled", "order.refunded"])
 
 
@@ -274,8 +352,105 @@ def test_a_cancelled_order_that_is_touched_stays_cancelled(status: str) -> None:
 @pytest.mark.parametrize("status", ["cancelled", "refunded"])
 def test_money_given_back_after_the_cancellation_is_told(status: str) -> None:
     """Cancelled on Monday, refunded on Tuesday: the money is still to be booked. case: F31"""
-    decision = judge(order(status="cancelled"), "cancelled", order(status=status, refunds=["12.00"]), DEFAULT, None)
+    now = order(status=status, refunds=["12.00"], **PAID)
+    decision = judge(order(status="cancelled", **PAID), "cancelled", now, DEFAULT, None)
     assert (decision.stage, facts(decision)) == ("cancelled", ["order.refunded"])
+
+
+# --- cancelled at our own word ----------------------------------------------------------------------------------
+
+# The ERP cancelled the order and we told the shop: the known state says cancelled, the stage still says placed.
+
+
+def test_what_we_cancelled_is_not_told_as_the_shops_cancellation() -> None:
+    """case: F37"""
+    decision = judge(order(status="cancelled"), "placed", order(status="cancelled", note="new"), DEFAULT, None)
+    assert (decision.stage, facts(decision)) == ("cancelled", [])
+
+
+def test_what_we_cancelled_and_the_shop_wants_again_is_placed_again() -> None:
+    decision = judge(order(status="cancelled"), "placed", order(), DEFAULT, None)
+    assert (decision.stage, facts(decision)) == ("placed", ["order.placed"])
+
+
+def test_money_given_back_for_what_we_cancelled_is_told() -> None:
+    now = order(status="refunded", refunds=["12.00"], **PAID)
+    decision = judge(order(status="cancelled", **PAID), "placed", now, DEFAULT, None)
+    assert (decision.stage, facts(decision)) == ("cancelled", ["order.refunded"])
+
+
+# --- history ------------------------------------------------------------------------------------------------------
+
+CUT_OVER = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)  # the order was placed at nine
+
+
+def imported(stage: str = "", before: dict[str, Any] | None = None, **now: Any) -> Decision:
+    """The order was placed before the cut-over and comes with the import."""
+    known = None if not stage else order(**(before or now))
+    return judge(known, stage, order(**now), DEFAULT, CUT_OVER, IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("now", "stage", "told"),
+    [
+        ({"status": "on_hold"}, "history", ["order.history"]),
+        ({"status": "processing"}, "history", ["order.history"]),
+        ({"status": "completed"}, "history", ["order.history"]),
+        ({"status": "completed", "refunds": ["5.00"]}, "history", ["order.history"]),
+        ({"status": "refunded", "refunds": ["12.00"]}, "history", ["order.history"]),
+        ({"status": "cancelled"}, "not_wanted", []),
+        ({"status": "pending"}, "not_wanted", []),
+        ({"status": "failed"}, "not_wanted", []),
+        ({"status": "trash"}, "not_wanted", []),
+        ({"status": "draft"}, "not_wanted", []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stage_before", ["", "not_wanted"], ids=["never heard of", "left alone before"])
+def test_an_import_tells_of_old_orders_as_history(
+    now: dict[str, Any], stage: str, told: list[str], stage_before: str
+) -> None:
+    """Also of those whose webhook came before the import and was not wanted."""
+    decision = imported(stage_before, **now)
+    assert (decision.stage, facts(decision)) == (stage, told)
+
+
+def test_history_is_imported_once() -> None:
+    assert facts(imported("history", status="completed")) == []
+
+
+def test_without_an_import_an_old_order_is_not_wanted() -> None:
+    decision = judge(None, "", order(status="completed"), DEFAULT, CUT_OVER, "poll")
+    assert (decision.stage, facts(decision)) == ("not_wanted", ["order.not_wanted"])
+
+
+def test_an_import_takes_an_order_after_the_cut_over_as_the_poll_would() -> None:
+    decision = judge(None, "", order(placed=at(0), status="processing"), DEFAULT, CUT_OVER, IMPORT)
+    assert (decision.stage, facts(decision)) == ("placed", ["order.placed"])
+
+
+def test_an_import_leaves_what_is_placed_alone() -> None:
+    """The date was moved: what the ERP already has is no history."""
+    assert imported("placed").stage == "placed"
+    assert facts(imported("placed")) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"status": "completed"}, {"status": "cancelled"}, {"status": "trash"}, {"total": "13.00"}, {**PAID}],
+    ids=str,
+)
+@pytest.mark.parametrize("origin", ["webhook", "poll", IMPORT])
+def test_history_that_is_touched_stays_history_and_says_nothing(now: dict[str, Any], origin: str) -> None:
+    decision = judge(order(), "history", order(**now), DEFAULT, CUT_OVER, origin)
+    assert (decision.stage, facts(decision)) == ("history", [])
+
+
+def test_a_refund_of_history_arrives() -> None:
+    """case: F31"""
+    now = order(status="completed", refunds=["5.00"])
+    decision = judge(order(status="completed"), "history", now, DEFAULT, CUT_OVER, "webhook")
+    assert (decision.stage, facts(decision)) == ("history", ["order.refunded"])
 
 
 # --- the events themselves ----------------------------------------------------------------------------------------

@@ -1,0 +1,249 @@
+"""Replay: past events are handed to the present flows once more, and receipts to the present decoder.
+
+Nothing is invented: the events stay as they are, and every operation is idempotent and sees the newest state. What is
+still unfinished in its lane is left alone. A run keeps its place in the store with each batch, so that one that was
+stopped goes on where it was; what it emits again has the id it had, and goes no further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from counterfoil.blueprint import Blueprint
+from counterfoil.hub import flows, lanes
+from counterfoil.hub.lanes import DECODE, NewDelivery
+from counterfoil.hub.receipts import object_key
+from counterfoil.hub.schema import audit, cursor, delivery, event, receipt
+from counterfoil.hub.store import Store
+from counterfoil.retail.events import Event, at_utc
+
+CHUNK = 500
+"""Events looked at in one transaction."""
+SAMPLE = 10
+_HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which deliveries: of events of these types, about this subject, told by `source`, recorded in [since, until).
+
+    `system` and `operations` (`web-eu.publish_stock`) are where it would be done; `newest_only` takes the last event
+    of each type and subject. What is left out does not narrow the choice.
+    """
+
+    types: tuple[str, ...] = ()
+    subject: str = ""
+    source: str = ""
+    system: str = ""
+    operations: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    newest_only: bool = False
+
+    @property
+    def name(self) -> str:
+        """The place in the store under which a run of this choice remembers how far it is."""
+        return f"replay:{hashlib.sha256(repr(self).encode()).hexdigest()[:24]}"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run would do: how many events and deliveries, of which types and operations, the first few subjects.
+
+    `unfinished` are deliveries that are left out because they are still on their way.
+    """
+
+    events: int = 0
+    deliveries: int = 0
+    unfinished: int = 0
+    by_type: Counter[str] = field(default_factory=Counter)
+    by_operation: Counter[str] = field(default_factory=Counter)
+    sample: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. `events` and `deliveries` count from the start of the run, also over a break."""
+
+    events: int
+    deliveries: int
+
+
+async def plan(store: Store, blueprint: Blueprint, streams: Mapping[str, str], choice: Choice) -> Plan:
+    """The dry run: nothing is changed. `streams` as of `worker.streams_of`."""
+    found, place = Plan(), (0.0, "")
+    while True:
+        async with store.read() as connection:
+            rows = await _next(connection, choice, place, CHUNK)
+            new, unfinished = await _due(connection, blueprint, streams, choice, rows)
+        if not rows:
+            return found
+        place = (rows[-1].recorded_at, rows[-1].id)
+        concerned = {d.event_id for d in new}
+        types = {r.id: r.type for r in rows if r.id in concerned}
+        found.events += len(types)
+        found.deliveries += len(new)
+        found.unfinished += unfinished
+        found.by_type.update(types.values())
+        found.by_operation.update(f"{d.system}.{d.operation}" for d in new)
+        fresh = dict.fromkeys(d.subject for d in new if d.subject not in found.sample)
+        found.sample += list(fresh)[: SAMPLE - len(found.sample)]
+
+
+async def run(
+    store: Store,
+    blueprint: Blueprint,
+    streams: Mapping[str, str],
+    choice: Choice,
+    rate: float = 0.0,
+    progress: Callable[[Progress], None] = lambda _progress: None,
+    who: str = "",
+    anew: bool = False,
+) -> Progress:
+    """Queue the deliveries again, at most `rate` a second (0: at once); what came of it.
+
+    A choice whose run was stopped is gone on with, unless `anew`. The end of the time range is fixed when it starts:
+    what happens meanwhile is not its business.
+    """
+    state = await _begin(store, choice, who, anew)
+    size = CHUNK if rate <= 0 else max(1, min(CHUNK, int(rate)))
+    fixed = dataclasses.replace(choice, until=at_utc(state["until"]))
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        async with store.write() as connection:
+            rows = await _next(connection, fixed, (state["at"], state["id"]), size)
+            if not rows:
+                await connection.execute(sa.delete(cursor).where(cursor.c.system == _HUB, cursor.c.feed == choice.name))
+                return Progress(state["events"], state["deliveries"])
+            new, _ = await _due(connection, blueprint, streams, choice, rows)
+            await lanes.enqueue(connection, store, new)
+            state |= {"at": rows[-1].recorded_at, "id": rows[-1].id}
+            state["events"] += len({d.event_id for d in new})
+            state["deliveries"] += len(new)
+            await connection.execute(
+                sa.update(cursor).where(cursor.c.system == _HUB, cursor.c.feed == choice.name).values(value=dict(state))
+            )
+        progress(Progress(state["events"], state["deliveries"]))
+        if rate > 0 and new:
+            due = max(due, loop.time() - 1.0) + len(new) / rate
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+async def _begin(store: Store, choice: Choice, who: str, anew: bool) -> dict[str, Any]:
+    """Where a run of this choice was stopped, or a new one from now on; the start is kept for the auditor."""
+    async with store.write() as connection:
+        mine = sa.and_(cursor.c.system == _HUB, cursor.c.feed == choice.name)
+        kept = None if anew else await connection.scalar(sa.select(cursor.c.value).where(mine))
+        if kept:
+            return dict(kept)
+        clock = float(await connection.scalar(sa.select(store.now)) or 0.0)
+        until = choice.until.timestamp() if choice.until else clock
+        state: dict[str, Any] = {"at": 0.0, "id": "", "until": until, "events": 0, "deliveries": 0}
+        statement = store.insert(cursor).values(system=_HUB, feed=choice.name, value=state, next_at=0.0)
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=["system", "feed"], set_={"value": statement.excluded.value})
+        )
+        chosen = {name: str(value) for name, value in dataclasses.asdict(choice).items() if value}
+        await connection.execute(
+            sa.insert(audit).values(at=store.now, who=who, act="replay", subject=choice.subject, detail=chosen)
+        )
+        return state
+
+
+async def _next(connection: AsyncConnection, choice: Choice, place: tuple[float, str], most: int) -> Sequence[Any]:
+    """The next events of the choice behind `place`, in the order in which they were recorded."""
+    statement = (
+        sa.select(event)
+        .where(sa.tuple_(event.c.recorded_at, event.c.id) > sa.tuple_(sa.literal(place[0]), sa.literal(place[1])))
+        .order_by(event.c.recorded_at, event.c.id)
+        .limit(most)
+    )
+    if choice.types:
+        statement = statement.where(event.c.type.in_(choice.types))
+    if choice.subject:
+        statement = statement.where(event.c.subject == choice.subject)
+    if choice.source:
+        statement = statement.where(event.c.source == choice.source)
+    if choice.since:
+        statement = statement.where(event.c.recorded_at >= choice.since.timestamp())
+    if choice.until:
+        statement = statement.where(event.c.recorded_at < choice.until.timestamp())
+    if choice.newest_only:
+        newer = event.alias("newer")
+        later = sa.tuple_(newer.c.recorded_at, newer.c.id) > sa.tuple_(event.c.recorded_at, event.c.id)
+        same = sa.and_(newer.c.type == event.c.type, newer.c.subject == event.c.subject)
+        statement = statement.where(~sa.exists().where(same, later))
+    return (await connection.execute(statement)).all()
+
+
+async def _due(
+    connection: AsyncConnection, blueprint: Blueprint, streams: Mapping[str, str], choice: Choice, rows: Sequence[Any]
+) -> tuple[list[NewDelivery], int]:
+    """The deliveries of these events by the present flows, and how many of them are still on their way."""
+    queued = [
+        dataclasses.replace(d, within=None)  # a replay keeps no promise, and breaks none
+        for row in rows
+        for d in flows.deliveries(blueprint, streams, _event(row))
+        if choice.system in ("", d.system)
+        and (not choice.operations or f"{d.system}.{d.operation}" in choice.operations)
+    ]
+    subjects = sorted({d.subject for d in queued})
+    waiting = await connection.execute(
+        sa.select(delivery.c.event_id, delivery.c.system, delivery.c.operation).where(delivery.c.subject.in_(subjects))
+    )
+    still = {(r.event_id, r.system, r.operation) for r in waiting}
+    new = [d for d in queued if (d.event_id, d.system, d.operation) not in still]
+    return new, len(queued) - len(new)
+
+
+def _event(row: Any) -> Event:
+    names = ("id", "type", "source", "subject", "key", "correlation", "causation", "data")
+    return Event(time=at_utc(row.time), **{name: getattr(row, name) for name in names})
+
+
+async def decode_again(store: Store, system: str, kind: str = "", object_id: str = "") -> int:
+    """Hand the newest receipt of each object to the decoder once more; how many there were.
+
+    What it reads as it did before is dropped as a duplicate; after a mended decoder the difference becomes events.
+    """
+    newest = sa.select(sa.func.max(receipt.c.id)).where(receipt.c.system == system)
+    newest = newest.where(receipt.c.kind == kind) if kind else newest
+    newest = newest.where(receipt.c.object_id == object_id) if object_id else newest
+    newest = newest.group_by(receipt.c.kind, receipt.c.object_id)
+    queued, last = 0, 0
+    while True:
+        async with store.write() as connection:
+            chosen = await connection.execute(
+                sa.select(receipt.c.id, receipt.c.kind, receipt.c.object_id)
+                .where(receipt.c.id.in_(newest), receipt.c.id > last)
+                .order_by(receipt.c.id)
+                .limit(CHUNK)
+            )
+            rows = chosen.all()
+            if not rows:
+                return queued
+            last = rows[-1].id
+            still = await connection.execute(
+                sa.select(delivery.c.receipt_id).where(delivery.c.receipt_id.in_([r.id for r in rows]))
+            )
+            waiting = set(still.scalars())
+            new = [_decoding(system, r) for r in rows if r.id not in waiting]
+            await lanes.enqueue(connection, store, new)
+            queued += len(new)
+
+
+def _decoding(system: str, row: Any) -> NewDelivery:
+    key = object_key(row.kind, row.object_id)
+    subject = f"{system}:{key}"
+    return NewDelivery(system, DECODE, key, DECODE, subject, receipt_id=row.id, on_exception="pass")

@@ -1,0 +1,111 @@
+"""Stock, products, customers: what differs from what was known is the fact, and the newest state is all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from counterfoil.hub.contract import Observed
+from counterfoil.hub.decode import Decision, Process
+from counterfoil.hub.receipts import IMPORT
+from counterfoil.hub.records import Known
+from counterfoil.hub.retelling import Retell
+from counterfoil.retail.entity import Entity
+from counterfoil.retail.events import Event, event_id, hashed_ref
+from counterfoil.retail.party import Account, normal_email
+from counterfoil.retail.product import Product, StockLevel
+
+IGNORED = {"customer": frozenset({"modified_at"})}
+"""By kind: what moves without being news."""
+
+
+def changes(system: str, kind: str) -> Process:
+    """The process for objects of one kind: `<kind>.changed`, with the state under the kind's name.
+
+    The stage of an object is the number of its changes. It is part of the event's id: a stock that goes 5 → 3 → 5
+    within one second of the other system's clock has changed three times, and each must reach the channel (F06).
+    An import keeps the object and tells nobody.
+    """
+
+    def interpret(known: Known | None, observed: Observed, origin: str) -> Decision:
+        if origin == IMPORT:
+            return Decision(known.stage if known else "0")
+        stage = str(1 + int(known.stage or 0) if known else 1)
+        identity = (observed.version, stage)
+        return Decision(stage, (_changed(system, kind, observed.state, moment(observed.version), identity),))
+
+    return Process(interpret, IGNORED.get(kind, frozenset()))
+
+
+def retells() -> dict[str, Retell]:
+    """What tells the stock again, by event: with no change of its own it would not reach the channel.
+
+    `product.published` names the articles that the channel did not have before (`new_articles`): told while it did
+    not list them, their stock went nowhere. `order.told` says that the channel has moved its own stock with the
+    order's new status (`stock_moved`), after or before the ERP's quantity arrived.
+    """
+
+    def new_articles(cause: Event) -> list[str]:
+        ids = cause.data.get("new_articles", ())
+        return [str(id_) for id_ in ids] if isinstance(ids, list | tuple) else []
+
+    def moved(cause: Event) -> bool:
+        return cause.data.get("stock_moved") is True
+
+    return {
+        "product.published": Retell("stock", _stock_again, about=new_articles),
+        "order.told": Retell("stock", _stock_again, of_order=moved),
+    }
+
+
+def _stock_again(cause: Event, system: str, state: Mapping[str, Any]) -> Event:
+    level = StockLevel.model_validate(state)
+    event = _changed(system, "stock", level, cause.time, ("retold", cause.id))
+    return event.model_copy(update={"causation": cause.id, "correlation": cause.correlation})
+
+
+def moment(version: str) -> datetime:
+    """When an object was read, by its own system's clock; now, where its version is no time."""
+    try:
+        read_at = datetime.fromisoformat(version)
+    except ValueError:
+        return datetime.now(UTC)
+    return read_at if read_at.tzinfo else read_at.replace(tzinfo=UTC)
+
+
+def _changed(system: str, kind: str, state: Entity, at: datetime, identity: tuple[str, ...]) -> Event:
+    type_, subject = f"{kind}.changed", state.canonical_id
+    return Event(
+        id=event_id(system, type_, subject, *identity),
+        type=type_,
+        source=system,
+        subject=subject,
+        key=subject,
+        time=at,
+        correlation=subject,
+        refs=tuple(dict.fromkeys(_REFS.get(kind, lambda _state: [])(state))),
+        data={kind: state.model_dump(mode="json")},
+    )
+
+
+def _of_stock(state: Any) -> list[tuple[str, str]]:
+    level: StockLevel = state
+    return [("sku", level.sku)] if level.sku else []
+
+
+def _of_product(state: Any) -> list[tuple[str, str]]:
+    product: Product = state
+    return [("sku", v.sku) for v in product.variants if v.sku] + [("gtin", v.gtin) for v in product.variants if v.gtin]
+
+
+def _of_customer(state: Any) -> list[tuple[str, str]]:
+    account: Account = state
+    return [("email", hashed_ref(normal_email(account.customer.email)))] if account.customer.email else []
+
+
+_REFS: Mapping[str, Callable[[Any], list[tuple[str, str]]]] = {
+    "stock": _of_stock,
+    "product": _of_product,
+    "customer": _of_customer,
+}

@@ -1,0 +1,204 @@
+"""Replay: past events go through the present flows again, each delivery once, at a rate, and go on after a break."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from counterfoil.hub import replay, schema
+from counterfoil.hub.contract import rejected
+from counterfoil.hub.replay import Choice, Progress
+from counterfoil.hub.store import Store
+from counterfoil.hub.worker import streams_of
+from counterfoil.retail.events import at_utc
+from fakes import ERP, FLOWS, SHOP, House, assert_one_status, at, order, payload, rows_of, stock_level, subject
+
+PUBLISH = FLOWS + "  - {on: stock.changed, from: erp, do: shop.publish_stock}\n"
+
+
+@pytest.fixture
+async def house(store: Store) -> House:
+    """Three orders, one of them cancelled, and a stock that changed twice; all carried out."""
+    house = House(store, PUBLISH)
+    await house.hear(payload(1), payload(2), payload(3))
+    await house.hear(payload(3, modified=at(5), status="cancelled"))
+    for second in (1, 2):
+        await house.erp_says("stock", stock_level(second), at(second))
+        await house.work()
+    house.erp.calls.clear()
+    house.shop.calls.clear()
+    return house
+
+
+def streams(house: House) -> dict[str, str]:
+    """The stream of each operation."""
+    return streams_of({SHOP: house.shop, ERP: house.erp})
+
+
+async def plan(house: House, **choice: Any) -> replay.Plan:
+    """The dry run."""
+    return await replay.plan(house.store, house.blueprint, streams(house), Choice(**choice))
+
+
+async def run(house: House, choice: Choice, **more: Any) -> Progress:
+    """The real one."""
+    return await replay.run(house.store, house.blueprint, streams(house), choice, **more)
+
+
+async def test_a_dry_run_says_what_would_be_done_and_does_nothing(house: House) -> None:
+    found = await plan(house)
+    assert found.by_type == {"order.placed": 3, "order.cancelled": 1, "stock.changed": 2}
+    assert found.by_operation == {"erp.accept_order": 3, "erp.cancel_order": 1, "shop.publish_stock": 2}
+    assert (found.events, found.deliveries, found.unfinished) == (6, 6, 0)
+    assert set(found.sample) == {subject(1), subject(2), subject(3), "erp:variant:1"}
+    assert await rows_of(house.store, schema.delivery) == await rows_of(house.store, schema.cursor) == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "operations"),
+    [
+        ({"types": ("order.placed",)}, {"erp.accept_order": 3}),
+        ({"types": ("order.placed", "order.cancelled")}, {"erp.accept_order": 3, "erp.cancel_order": 1}),
+        ({"subject": subject(3)}, {"erp.accept_order": 1, "erp.cancel_order": 1}),
+        ({"source": ERP}, {"shop.publish_stock": 2}),
+        ({"system": SHOP}, {"shop.publish_stock": 2}),
+        ({"operations": ("erp.cancel_order",)}, {"erp.cancel_order": 1}),
+        ({"source": ERP, "newest_only": True}, {"shop.publish_stock": 1}),
+        ({"subject": subject(9)}, {}),
+    ],
+    ids=str,
+)
+async def test_what_is_chosen(house: House, choice: dict[str, Any], operations: dict[str, int]) -> None:
+    assert (await plan(house, **choice)).by_operation == operations
+    done = await run(house, Choice(**choice))
+    assert done.deliveries == sum(operations.values())
+    rows = await rows_of(house.store, schema.delivery)
+    assert sorted(f"{r['system']}.{r['operation']}" for r in rows) == sorted(
+        n for n, c in operations.items() for _ in range(c)
+    )
+
+
+async def test_a_time_range_is_by_when_it_was_recorded(house: House) -> None:
+    recorded = sorted(
+        r["recorded_at"] for r in await rows_of(house.store, schema.event) if r["type"] != "order.accepted"
+    )
+    first, last, moment = at_utc(recorded[0]), at_utc(recorded[-1]), timedelta(milliseconds=1)
+    assert (await plan(house, since=last - moment)).events == 1
+    assert (await plan(house, until=last - moment)).events == 5
+    assert (await plan(house, until=first - moment)).events == 0
+    assert (await plan(house, since=last + moment)).events == 0
+
+
+async def test_a_run_carries_out_again_with_the_newest_state_and_makes_nothing_twice(house: House) -> None:
+    done = await run(house, Choice())
+    await house.work()
+    assert done == Progress(6, 6)
+    assert sorted(set(house.erp.made)) == sorted(house.erp.made)
+    stock = house.shop.items[-1]
+    assert stock.data["state"]["places"][0]["on_hand"] == "2"
+    assert await rows_of(house.store, schema.delivery) == []
+    await assert_one_status(house.store)
+
+
+async def test_a_replayed_operation_does_not_tell_the_others_again(house: House) -> None:
+    """What it emits has the id it had."""
+    before = await house.events()
+    await run(house, Choice(types=("order.placed",)))
+    await house.work()
+    assert await house.events() == before
+
+
+async def test_what_is_still_on_its_way_is_left_alone(house: House) -> None:
+    house.erp.plan(subject(4), rejected("unknown_sku", "No product MUG.", "Make it."))
+    await house.hear(payload(4))
+    found = await plan(house, subject=subject(4))
+    assert (found.deliveries, found.unfinished) == (0, 1)
+    assert await run(house, Choice(subject=subject(4))) == Progress(0, 0)
+    assert len(await rows_of(house.store, schema.delivery)) == 1
+    await assert_one_status(house.store)
+
+
+async def test_a_replay_makes_no_promise(store: Store) -> None:
+    house = House(store, "  - {on: order.placed, do: erp.accept_order, within: 60s}\n")
+    await house.hear(payload(1))
+    await run(house, Choice())
+    assert [r["promise_by"] for r in await rows_of(store, schema.delivery)] == [None]
+
+
+async def test_it_goes_at_the_rate_it_is_given(house: House) -> None:
+    """Six deliveries at twenty a second: not before a quarter of a second, and it says how far it is."""
+    told: list[Progress] = []
+    began = time.monotonic()
+    await run(house, Choice(), rate=20, progress=told.append)
+    assert time.monotonic() - began >= 0.25
+    assert told[-1] == Progress(6, 6)
+
+
+async def test_a_run_that_was_stopped_goes_on_where_it_was(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "CHUNK", 2)
+    told: list[Progress] = []
+
+    def stops(progress: Progress) -> None:
+        told.append(progress)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await run(house, Choice(), progress=stops)
+    (kept,) = await rows_of(house.store, schema.cursor, system="hub")
+    before = len(await rows_of(house.store, schema.delivery))
+    assert (before, kept["value"]["deliveries"]) == (told[-1].deliveries, told[-1].deliveries)
+    await house.work()
+    await house.hear(payload(7))  # new since the run began: not its business
+    assert (await run(house, Choice())).deliveries == 6
+    assert len(await rows_of(house.store, schema.delivery)) == 6 - before
+    assert await rows_of(house.store, schema.cursor, system="hub") == []
+
+
+async def test_it_can_be_told_to_begin_anew(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "CHUNK", 2)
+
+    def stops(_progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await run(house, Choice(), progress=stops)
+    await house.work()
+    await run(house, Choice(), anew=True)
+    assert len(await rows_of(house.store, schema.delivery)) == 6
+
+
+async def test_who_had_what_replayed_is_kept(house: House) -> None:
+    await run(house, Choice(types=("order.placed",), system=ERP), who="ada")
+    (kept,) = await rows_of(house.store, schema.audit)
+    assert (kept["who"], kept["act"]) == ("ada", "replay")
+    assert kept["detail"] == {"types": "('order.placed',)", "system": ERP}
+
+
+# --- receipts -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_newest_receipts_are_decoded_again_and_what_reads_the_same_is_dropped(house: House) -> None:
+    before = await house.events()
+    assert await replay.decode_again(house.store, SHOP) == 3
+    await house.work()
+    assert await house.events() == before
+    assert await replay.decode_again(house.store, SHOP, "order", "3") == 1
+    assert await replay.decode_again(house.store, SHOP, "customer") == 0
+
+
+async def test_after_a_mended_decoder_the_difference_becomes_events(store: Store) -> None:
+    """It misread the address; the receipt is still there, the object is as it was misread."""
+    house = House(store)
+    await house.hear(payload(1))
+    wrong = order(street="misread").model_dump(mode="json")
+    async with store.write() as connection:
+        await connection.execute(sa.update(schema.object_).values(digest="misread", state=wrong))
+    assert await replay.decode_again(store, SHOP) == 1
+    assert await replay.decode_again(store, SHOP) == 0, "it is on its way"
+    await house.work()
+    assert "order.changed" in await house.events()
