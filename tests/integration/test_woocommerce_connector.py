@@ -9,21 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from tests.woocommerce_shop import T0, Door, feed, poll, settings
 
 from counterfoil.connectors.woocommerce import WooCommerce
-from counterfoil.connectors.woocommerce.webhooks import TOPICS
-from counterfoil.hub.contract import Failure, Feed, Item, Kind, Mark, Outcome, Page, Raw
+from counterfoil.connectors.woocommerce.webhooks import CUSTOMER_TOPICS, TOPICS
+from counterfoil.hub.contract import Failure, Item, Kind, Mark, Outcome, Page, Raw
 from counterfoil.retail.order import Status
 from counterfoil_sandbox.serving import serving
 from counterfoil_sandbox.woocommerce import ShopApp, make_app
 from counterfoil_sandbox.woocommerce_orders import make_order
-
-SECRET = "shared words"
-T0 = 1_795_254_800  # 2026-11-21T09:53:20Z
 
 
 @pytest.fixture
@@ -45,24 +39,6 @@ async def shop(url: str) -> AsyncIterator[WooCommerce]:
     connector = WooCommerce("web-eu", settings(url))
     yield connector
     await connector.close()
-
-
-def settings(url: str, **more: str) -> dict[str, str]:
-    keys = {"consumer_key": "ck_sandbox", "consumer_secret": "cs_sandbox", "webhook_secret": SECRET}
-    return {"url": url, **keys, "timeout": "3s", **more}
-
-
-def feed(shop: WooCommerce, name: str = "orders") -> Feed:
-    return next(feed for feed in shop.feeds if feed.name == name)
-
-
-async def poll(shop: WooCommerce, cursor: Mapping[str, Any], name: str = "orders") -> tuple[list[Raw], dict[str, Any]]:
-    """One whole round: all receipts, and the cursor after it."""
-    receipts: list[Raw] = []
-    async for page in feed(shop, name).poll(cursor):
-        receipts += page.receipts
-        cursor = page.cursor
-    return receipts, dict(cursor)
 
 
 def ids(receipts: list[Raw]) -> list[int]:
@@ -256,34 +232,13 @@ async def test_a_shop_that_tells_no_time(app: ShopApp, url: str) -> None:
 # -- webhooks, and the poll behind them
 
 
-class Door:
-    """What a door does with webhooks, as far as the connector is asked."""
-
-    def __init__(self, shop: WooCommerce) -> None:
-        self.shop = shop
-        self.kept: list[Raw] = []
-        self.status = 202
-        self.pings = 0
-
-    def app(self) -> Starlette:
-        async def take(request: Request) -> Response:
-            raw = self.shop.receive(dict(request.headers), await request.body())
-            if raw is None:
-                self.pings += 1
-            elif self.status < 300:
-                self.kept.append(raw)
-            return Response(status_code=self.status)
-
-        return Starlette(routes=[Route("/webhooks/web-eu", take, methods=["POST"])])
-
-
 async def test_webhooks_are_made_received_and_read(app: ShopApp, shop: WooCommerce) -> None:
     """From the ping to the order: what the shop signs, the connector takes; both ways tell the same state."""
     door = Door(shop)
     with serving(door.app()) as public_url:
-        assert await shop.ensure_webhooks(public_url) == list(TOPICS)
+        assert await shop.ensure_webhooks(public_url) == list(shop.topics)
         assert await shop.ensure_webhooks(public_url) == []
-        assert door.pings == 4
+        assert door.pings == len(shop.topics)
         app.shop.place(make_order(0))
         assert app.shop.drain()
     assert [raw.headers["x-wc-webhook-topic"] for raw in door.kept] == ["order.created", "order.updated"]
@@ -321,10 +276,10 @@ async def test_a_webhook_switched_off_is_found_and_made_anew(app: ShopApp, shop:
         assert "switched off by the shop" in findings["webhook order.updated"].found
         door.status = 202
         assert await shop.ensure_webhooks(public_url) == ["order.updated"]
-        assert len(app.shop.webhooks) == 4
+        assert len(app.shop.webhooks) == len(shop.topics)
         app.shop.touch(1000)
         app.shop.drain()
-        assert await shop.ensure_webhooks(public_url, renew=True) == list(TOPICS)
+        assert await shop.ensure_webhooks(public_url, renew=True) == list(shop.topics)
     assert door.kept
     assert {hook["failure_count"] for hook in app.shop.webhooks} == {0}
 
@@ -461,7 +416,7 @@ async def test_an_outage_in_the_middle_of_a_poll_loses_nothing(app: ShopApp, sho
 async def test_a_healthy_shop(app: ShopApp, url: str) -> None:
     """Everything looked at, nothing changed."""
     app.shop.set_clock()
-    for topic in TOPICS:
+    for topic in (*TOPICS, *CUSTOMER_TOPICS):
         app.shop.add_webhook({"topic": topic, "delivery_url": "https://hub.example/webhooks/web-eu"})
     shop = WooCommerce("web-eu", settings(url, public_url="https://hub.example"))
     findings = await shop.doctor()
@@ -469,7 +424,7 @@ async def test_a_healthy_shop(app: ShopApp, url: str) -> None:
     assert {finding.mark for finding in findings} == {Mark.OK}
     assert [finding.check for finding in findings] == [
         *("reach", "clock", "version", "write"),
-        *(f"webhook {topic}" for topic in TOPICS),
+        *(f"webhook {topic}" for topic in (*TOPICS, *CUSTOMER_TOPICS)),
         *("currency", "tax rounding"),
     ]
     assert app.shop.orders == []

@@ -1,4 +1,4 @@
-"""Connector for WooCommerce shops: orders in, the ERP's order number back."""
+"""Connector for WooCommerce shops: orders, refunds and customers in; status, shipments, stock and products back."""
 
 from counterfoil.connectors.woocommerce.connector import CAPABILITIES, SETTINGS, WooCommerce
 

@@ -26,7 +26,7 @@ _LOOK_AT_KEY = (
     "who manages the shop. Over plain http WooCommerce takes no key at all: the address must begin with https."
 )
 _OURS = {"rest_invalid_param", "rest_missing_callback_param", "rest_invalid_json"}
-_GONE = re.compile(r"woocommerce_rest_\w*invalid_id")
+_GONE = re.compile(r"woocommerce_rest_\w*invalid_(id|order)")
 
 
 @dataclass(frozen=True, slots=True)

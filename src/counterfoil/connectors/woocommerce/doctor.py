@@ -1,15 +1,15 @@
-"""Is this shop fit to work with? What the doctor looks at, and the repair of webhooks it recommends."""
+"""Is this shop fit to work with? What the doctor looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from counterfoil.connectors.woocommerce.care import all_hooks, points_here
 from counterfoil.connectors.woocommerce.client import Answer, Client
-from counterfoil.connectors.woocommerce.webhooks import TOPICS
 from counterfoil.hub.contract import Failure, Finding, Mark
 from counterfoil.retail.money import minor_units
 
@@ -17,7 +17,9 @@ _NO_SUCH_ORDER = 2147483647  # writing to it tells whether the key may write, an
 _OLDEST = (8, 0)
 
 
-async def examine(client: Client, system: str, public_url: str, has_secret: bool, overlap: float) -> list[Finding]:
+async def examine(
+    client: Client, system: str, public_url: str, has_secret: bool, overlap: float, topics: Sequence[str]
+) -> list[Finding]:
     """All findings, the first failure of reachability ending the round. Never raises."""
     findings = [*_address(client)]
     try:
@@ -31,7 +33,7 @@ async def examine(client: Client, system: str, public_url: str, has_secret: bool
     for check, look in (
         ("version", _version),
         ("write", _write),
-        ("webhooks", lambda c: _webhooks(c, system, public_url, has_secret)),
+        ("webhooks", lambda c: _webhooks(c, system, public_url, has_secret, topics)),
         ("currency", _currency),
         ("tax rounding", _tax_rounding),
     ):
@@ -93,16 +95,18 @@ async def _write(client: Client) -> list[Finding]:
     return [Finding("write", Mark.WARNING, f"the shop accepted a change to order {_NO_SUCH_ORDER}, which is odd")]
 
 
-async def _webhooks(client: Client, system: str, public_url: str, has_secret: bool) -> list[Finding]:
+async def _webhooks(
+    client: Client, system: str, public_url: str, has_secret: bool, topics: Sequence[str]
+) -> list[Finding]:
     if not has_secret:
         return [
             Finding("webhooks", Mark.WARNING, "no webhook_secret is set: orders arrive by the poll only"),
         ]
-    ours = [hook for hook in await _hooks(client) if _points_here(hook, system, public_url)]
+    ours = [hook for hook in (await all_hooks(client))[0] if points_here(hook, system, public_url)]
     # not a failure: the poll carries the load until then
     remedy = f"Set public_url in the blueprint and run: counterfoil webhooks {system}"
     findings = []
-    for topic in TOPICS:
+    for topic in topics:
         states = sorted({str(hook["status"]) for hook in ours if hook["topic"] == topic})
         if "active" in states:
             findings.append(Finding(f"webhook {topic}", Mark.OK, "active; its secret cannot be read back"))
@@ -143,47 +147,3 @@ async def _tax_rounding(client: Client) -> list[Finding]:
 
 def _values(options: list[dict[str, Any]]) -> dict[str, str]:
     return {str(option["id"]): str(option["value"]) for option in options}
-
-
-async def _hooks(client: Client) -> list[dict[str, Any]]:
-    """All webhooks of the shop. There is no time to move a cursor by; they are few and rarely change."""
-    hooks: list[dict[str, Any]] = []
-    page, pages = 1, 1
-    while page <= pages:
-        answer = await client.get("webhooks", per_page=100, page=page)
-        hooks += answer.data
-        pages = answer.number("x-wp-totalpages") or 1
-        page += 1
-    return hooks
-
-
-def _points_here(hook: dict[str, Any], system: str, public_url: str) -> bool:
-    target = str(hook["delivery_url"]).rstrip("/")
-    return target == _target(public_url, system) if public_url else target.endswith(f"/webhooks/{system}")
-
-
-def _target(public_url: str, system: str) -> str:
-    return f"{public_url.rstrip('/')}/webhooks/{system}"
-
-
-async def ensure_webhooks(client: Client, system: str, public_url: str, secret: str, renew: bool) -> list[str]:
-    """See `WooCommerce.ensure_webhooks`."""
-    target = _target(public_url, system)
-    ours = [hook for hook in await _hooks(client) if str(hook["delivery_url"]).rstrip("/") == target]
-    created = []
-    for topic in TOPICS:
-        mine = [hook for hook in ours if hook["topic"] == topic]
-        if not renew and any(hook["status"] == "active" for hook in mine):
-            continue
-        content = {
-            "name": f"Counterfoil {topic}",
-            "topic": topic,
-            "delivery_url": target,
-            "secret": secret,
-            "status": "active",
-        }
-        await client.call("POST", "webhooks", content=content)
-        for hook in mine:  # the new one first: for a moment two deliver, never none
-            await client.call("DELETE", f"webhooks/{hook['id']}", params={"force": "true"})
-        created.append(topic)
-    return created

@@ -121,7 +121,12 @@ def _row(entry: Mapping[str, Any]) -> _Row:
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         name = entry.get("id", "?") if isinstance(entry, dict) else "?"
         raise Failure(_odd("undated", f"order {name!s:.20} has no date_modified_gmt; save it once")) from error
-    return _Row(number, second, Raw("order", number, json.dumps(entry, separators=(",", ":")).encode()))
+    return _Row(number, second, raw_of(entry))
+
+
+def raw_of(entry: Mapping[str, Any], kind: str = "order") -> Raw:
+    """The receipt of a thing out of a list, the same bytes whichever list it came in."""
+    return Raw(kind, str(entry["id"]), json.dumps(entry, separators=(",", ":")).encode())
 
 
 def _odd(reason: str, what: str) -> Outcome:

@@ -30,6 +30,7 @@ from counterfoil.retail.order import Discount, Line, LineKind, Order, Payment, R
 from counterfoil.retail.party import Address, Customer
 
 ERP_NUMBER = "_counterfoil_erp_number"
+REFUND_STATUS = "_wcpay_refund_status"  # WooPayments: successful, pending or failed, of the order's last refund
 VAT_METAS = ("_billing_vat_number", "billing_vat", "_vat_number", "vat_number", "_billing_eu_vat_number")
 STATUSES = {
     "auto-draft": Status.DRAFT,
@@ -93,13 +94,13 @@ def order_of(system: str, data: Mapping[str, Any]) -> Order:
         placed_at=top.moment("date_created_gmt") or modified,
         modified_at=modified,
         customer=_customer(top, billing, meta),
-        billing=_address(billing),
-        shipping=_address(top.object("shipping")),
+        billing=address_of(billing),
+        shipping=address_of(top.object("shipping")),
         lines=lines,
         rates=rates,
         discounts=_discounts(top, currency, step),
         payments=(_payment(top, amount),),
-        refunds=tuple(_refund(refund, currency) for refund in top.objects("refunds")),
+        refunds=_refunds(top, currency, meta),
         total=amount,
         tax_told=Money(top.amount("total_tax"), currency),
         rounding=amount - parts,
@@ -154,15 +155,15 @@ def _charges(top: At, rates: tuple[TaxRate, ...], currency: str, step: Decimal) 
     ):
         for at in top.objects(key, required=True):
             net = Money(at.amount("total"), currency)
-            charges.append(_Charge(at, kind, at.text(name, ""), net, _line_taxes(at, known, currency, step)))
+            charges.append(_Charge(at, kind, at.text(name, ""), net, line_taxes(at, known, currency, step)))
     ids = [charge.at.id("id") for charge in charges]
     if len(set(ids)) != len(ids):
         raise BadPayload("wrong_shape", "two lines of the order have the same id", LOOK_AT_ORDER)
     return charges
 
 
-def _line_taxes(at: At, known: set[str], currency: str, step: Decimal) -> dict[str, Money]:
-    """Tax by rate, rounded to `step` so that it sums to the line's own total_tax."""
+def line_taxes(at: At, known: set[str] | None, currency: str, step: Decimal) -> dict[str, Money]:
+    """Tax by rate, rounded to `step` so that it sums to the line's own total_tax; `known` rates only, if given."""
     taxes: dict[str, Money] = {}
     for entry in at.objects("taxes"):
         value = entry.data.get("total")
@@ -170,7 +171,7 @@ def _line_taxes(at: At, known: set[str], currency: str, step: Decimal) -> dict[s
             continue
         exact = _tax_amount(entry)
         code = entry.text("id")
-        if code not in known:
+        if known is not None and code not in known:
             if exact == 0:
                 continue
             raise BadPayload(
@@ -304,20 +305,22 @@ def _customer(top: At, billing: At, meta: list[tuple[str, str]]) -> Customer:
     return Customer(
         id=top.reference("customer_id"),
         email=billing.text("email", ""),
-        name=_name(billing),
+        name=name_of(billing),
         company=billing.text("company", ""),
         phone=billing.text("phone", ""),
         vat=next((found[key] for key in VAT_METAS if found.get(key)), ""),
     )
 
 
-def _name(at: At) -> str:
+def name_of(at: At) -> str:
+    """First and last name as one."""
     return f"{at.text('first_name', '')} {at.text('last_name', '')}".strip()
 
 
-def _address(at: At) -> Address:
+def address_of(at: At) -> Address:
+    """A billing or shipping address."""
     return Address(
-        name=_name(at),
+        name=name_of(at),
         company=at.text("company", ""),
         street=at.text("address_1", ""),
         street2=at.text("address_2", ""),
@@ -357,8 +360,17 @@ def _payment(top: At, amount: Money) -> Payment:
     )
 
 
-def _refund(refund: At, currency: str) -> Refund:
-    """Refunds stand in the order as negative totals."""
-    return Refund(
-        id=refund.id("id"), amount=abs(Money(refund.amount("total"), currency)), reason=refund.text("reason", "")
+def _refunds(top: At, currency: str, meta: list[tuple[str, str]]) -> tuple[Refund, ...]:
+    """Refunds stand in the order as negative totals. Of the newest WooPayments says whether it is through."""
+    entries = top.objects("refunds")
+    newest = max((int(entry.id("id")) for entry in entries), default=0)
+    under_way = dict(meta).get(REFUND_STATUS) == "pending"
+    return tuple(
+        Refund(
+            id=entry.id("id"),
+            amount=abs(Money(entry.amount("total"), currency)),
+            reason=entry.text("reason", ""),
+            pending=under_way and int(entry.id("id")) == newest,
+        )
+        for entry in entries
     )

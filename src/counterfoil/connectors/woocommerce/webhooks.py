@@ -13,10 +13,13 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from counterfoil.hub.contract import Raw, Refused
 
 TOPICS = ("order.created", "order.updated", "order.deleted", "order.restored")
+CUSTOMER_TOPICS = ("customer.created", "customer.updated", "customer.deleted")
+KINDS = frozenset({"order", "customer"})
 _PING = re.compile(rb"webhook_id=\d{1,20}")
 _KEPT_HEADERS = ("x-wc-webhook-topic", "x-wc-webhook-id", "x-wc-webhook-delivery-id", "x-wc-webhook-source")
 
@@ -27,7 +30,7 @@ def signature(secret: str, body: bytes) -> str:
 
 
 def receive(secret: str, headers: Mapping[str, str], body: bytes) -> Raw | None:
-    """The webhook's cheap key, once its signature holds; None for pings and for topics nobody asked for.
+    """The webhook's cheap key, once its signature holds; None for pings, staff and topics nobody asked for.
 
     Raises Refused: 403 without a configured secret, 401 for a missing or wrong signature. The body is not looked
     into beyond its id: what is wrong with it becomes an exception later, with the body kept.
@@ -44,18 +47,25 @@ def receive(secret: str, headers: Mapping[str, str], body: bytes) -> Raw | None:
         raise Refused(401, "bad_signature", "The signature does not match: the webhook's secret is another one.")
     topic = head.get("x-wc-webhook-topic", "")
     resource = head.get("x-wc-webhook-resource") or topic.partition(".")[0]
-    if resource != "order":
+    if resource not in KINDS:
         return None
+    data = _json(body)
+    if resource == "customer" and data.get("role", "customer") != "customer":
+        return None  # staff have accounts too
     kept = {name: head[name][:200] for name in _KEPT_HEADERS if name in head}
-    return Raw("order", _object_id(body), body, kept)
+    return Raw(resource, _object_id(body, data.get("id")), body, kept)
 
 
-def _object_id(body: bytes) -> str:
-    """The order's id, or one made from the content, so that unreadable bodies never queue up behind an order."""
+def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(body)["id"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        told = None
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _object_id(body: bytes, told: object) -> str:
+    """The thing's id, or one made from the content, so that unreadable bodies never queue up behind an order."""
     if isinstance(told, int) and not isinstance(told, bool) and 0 < told < 2**63:
         return str(told)
     return f"unreadable-{hashlib.sha256(body).hexdigest()[:12]}"

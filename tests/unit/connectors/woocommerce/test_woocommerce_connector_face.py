@@ -13,6 +13,7 @@ from counterfoil.connectors import woocommerce
 from counterfoil.connectors.woocommerce import CAPABILITIES, SETTINGS, WooCommerce
 from counterfoil.connectors.woocommerce.client import Client
 from counterfoil.connectors.woocommerce.feeds import poll_orders
+from counterfoil.connectors.woocommerce.webhooks import TOPICS
 from counterfoil.retail.events import EVENT_TYPES
 
 NEEDED = {"url": "https://shop.example", "consumer_key": "ck", "consumer_secret": "cs"}
@@ -40,8 +41,12 @@ async def test_manifest_capabilities_and_code_agree() -> None:
 async def test_settings_in_words_people_write() -> None:
     """Durations with a unit or plain seconds."""
     connector = WooCommerce("web-eu", {**NEEDED, "poll": "0.2", "overlap": "3m", "cut_over": "2026-11-01"})
-    assert [feed.every for feed in connector.feeds] == [0.2, 0.2]
+    assert [feed.every for feed in connector.feeds] == [0.2, 0.2, 3.0, 3.0]
     assert connector.overlap == 180
+    await connector.close()
+    connector = WooCommerce("web-eu", {**NEEDED, "customers": "no", "refunds": "1h", "shipment_tracking": "True"})
+    assert {feed.name: feed.every for feed in connector.feeds} == {"orders": 60.0, "trash": 60.0, "refunds": 3600.0}
+    assert connector.topics == TOPICS
     assert connector.system == "web-eu"
     await connector.close()
 
@@ -53,6 +58,12 @@ async def test_settings_in_words_people_write() -> None:
         ({**NEEDED, "consumer_key": ""}, "systems.web-eu: consumer_key missing"),
         ({**NEEDED, "poll": "often"}, "systems.web-eu.poll: found 'often', expected a duration such as 60s or 2m"),
         ({**NEEDED, "overlap": "-5s"}, "systems.web-eu.overlap: found '-5s'"),
+        ({**NEEDED, "notes": "all"}, "systems.web-eu.notes: found 'all', expected customer or private"),
+        (
+            {**NEEDED, "shipment_tracking": "maybe"},
+            "systems.web-eu.shipment_tracking: found 'maybe', expected yes or no",
+        ),
+        ({**NEEDED, "customers": "daily"}, "systems.web-eu.customers: found 'daily', expected a duration"),
         ({**NEEDED, "cut_over": "soon"}, "systems.web-eu.cut_over: found 'soon', expected a time such as"),
     ],
 )

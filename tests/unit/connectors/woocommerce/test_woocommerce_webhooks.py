@@ -27,15 +27,15 @@ def signed(body: bytes, topic: str = "order.updated", **headers: str) -> dict[st
 
 @pytest.mark.parametrize("path", DELIVERIES, ids=lambda path: path.name)
 def test_recorded_deliveries_of_a_real_shop(path: Path) -> None:
-    """Their signatures hold; orders are taken in under their id, other resources passed over."""
+    """Their signatures hold; orders and customers are taken in under their id, other resources passed over."""
     delivery = json.loads(path.read_text(encoding="utf-8"))
     body, headers = php_json(delivery["body"]), delivery["headers"]
     raw = receive(SECRET, headers, body)
-    if headers["X-WC-Webhook-Resource"] != "order":
+    if headers["X-WC-Webhook-Resource"] == "product":
         assert raw is None
         return
     assert isinstance(raw, Raw)
-    assert (raw.kind, raw.body) == ("order", body)
+    assert (raw.kind, raw.body) == (headers["X-WC-Webhook-Resource"], body)
     assert raw.headers["x-wc-webhook-topic"] == headers["X-WC-Webhook-Topic"]
     if "id" in delivery["body"]:
         assert raw.object_id == str(delivery["body"]["id"])
@@ -93,3 +93,17 @@ def test_deletions_are_orders_too() -> None:
     raw = receive(SECRET, signed(b'{"id":343}', "order.deleted"), b'{"id":343}')
     assert raw is not None
     assert (raw.kind, raw.object_id) == ("order", "343")
+
+
+@pytest.mark.parametrize(("role", "taken"), [("customer", True), ("administrator", False), ("subscriber", False)])
+def test_staff_have_accounts_too(role: str, taken: bool) -> None:
+    """The shop's list leaves them out, so do the webhooks: they are nobody's customers."""
+    body = json.dumps({"id": 7, "role": role}).encode()
+    assert (receive(SECRET, signed(body, "customer.updated"), body) is not None) is taken
+
+
+def test_a_deleted_customer_is_told_by_nothing_but_the_id() -> None:
+    """customer.deleted carries no role."""
+    raw = receive(SECRET, signed(b'{"id":7}', "customer.deleted"), b'{"id":7}')
+    assert raw is not None
+    assert (raw.kind, raw.object_id) == ("customer", "7")
