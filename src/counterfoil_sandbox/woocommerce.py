@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,16 @@ def make_app(
     behind_tls: bool = True,
     webhook_delay: float = 0.05,
     seed: int = 1,
+    options: Mapping[str, str] | None = None,
 ) -> ShopApp:
     """An empty shop with the catalogue (products, taxes, customers, settings) of a folder of recordings.
 
     `site_timezone` is a name or an offset (-07:00); `permissions` of the key: read, write or read_write;
-    `webhook_delay` in seconds from an event to its delivery.
+    `webhook_delay` in seconds from an event to its delivery; `options` are settings of WooCommerce by their id.
     """
     api = Api(Shop(site_timezone, webhook_delay, seed), catalogue, key, secret, permissions, behind_tls)
+    for option in (*api.lists["settings/general"], *api.lists["settings/tax"]):
+        option["value"] = (options or {}).get(option["id"], option["value"])
     app = Starlette(routes=[*_routes(api), *_doors(api)])
     return ShopApp(app, api.shop, api.requests)
 
@@ -69,32 +72,17 @@ def _routes(api: Api) -> list[Route]:
     table: list[tuple[str, Callable[[Request], Any], str, list[str]]] = [
         ("/orders", api.orders, many, ["GET", "POST"]),
         ("/orders/{id:int}", api.order, one, every),
-        ("/orders/{id:int}/refunds", api.refunds, many, ["GET", "POST"]),
-        ("/orders/{id:int}/refunds/{refund:int}", api.refund, "GET, DELETE", ["GET", "DELETE"]),
+        ("/orders/{id:int}/refunds", api.refunds.of_order, many, ["GET", "POST"]),
+        ("/orders/{id:int}/refunds/{refund:int}", api.refunds.one, "GET, DELETE", ["GET", "DELETE"]),
+        ("/orders/{id:int}/notes", api.notes.of_order, many, ["GET", "POST"]),
+        ("/orders/{id:int}/notes/{note:int}", api.notes.one, "GET, DELETE", ["GET", "DELETE"]),
+        ("/refunds", api.refunds.all, "GET", ["GET"]),
         ("/webhooks", api.webhooks, many, ["GET", "POST"]),
         ("/webhooks/{id:int}", api.webhook, one, every),
-        ("/products", api.listing("products"), many, ["GET"]),
-        (
-            "/products/{id:int}",
-            api.single("products", "woocommerce_rest_product_invalid_id", "Invalid ID."),
-            one,
-            every,
-        ),
-        ("/products/{id:int}/variations", api.listing("variations"), many, ["GET"]),
-        (
-            "/products/{id:int}/variations/{variation:int}",
-            api.single("variations", "woocommerce_rest_product_variation_invalid_id", "Invalid ID."),
-            one,
-            every,
-        ),
+        *api.products.table,
         ("/taxes", api.listing("taxes"), many, ["GET"]),
-        ("/customers", api.listing("customers"), many, ["GET"]),
-        (
-            "/customers/{id:int}",
-            api.single("customers", "woocommerce_rest_invalid_id", "Invalid resource ID."),
-            one,
-            every,
-        ),
+        ("/customers", api.customers.many, many, ["GET", "POST"]),
+        ("/customers/{id:int}", api.customers.one, one, every),
         ("/payment_gateways", api.listing("payment_gateways"), "GET", ["GET"]),
         ("/settings/general", api.whole("settings/general"), "GET", ["GET"]),
         ("/settings/tax", api.whole("settings/tax"), "GET", ["GET"]),
@@ -145,7 +133,16 @@ def _doors(api: Api) -> list[Route]:
 
     async def refund(request: Request) -> Any:
         body = await request.json()
-        return shop.refund(request.path_params["id"], str(body["amount"]), str(body.get("reason", "")))
+        amount = None if body.get("amount") is None else str(body["amount"])
+        return shop.refund(request.path_params["id"], amount, str(body.get("reason", "")), body.get("lines", ()))
+
+    async def notes(request: Request) -> Any:
+        return {"notes": shop.notes(request.path_params["id"])}
+
+    async def amend(request: Request) -> Any:
+        body = await request.json()
+        quantities = {int(line): quantity for line, quantity in body.pop("quantities", {}).items()}
+        return shop.amend(request.path_params["id"], quantities, **body)
 
     async def restore(request: Request) -> Any:
         return shop.restore(request.path_params["id"])
@@ -189,6 +186,8 @@ def _doors(api: Api) -> list[Route]:
         ("/orders/{id:int}", order, ["GET", "POST", "DELETE"]),
         ("/orders/{id:int}/refund", refund, ["POST"]),
         ("/orders/{id:int}/restore", restore, ["POST"]),
+        ("/orders/{id:int}/amend", amend, ["POST"]),
+        ("/orders/{id:int}/notes", notes, ["GET"]),
         ("/quirks", quirks, ["POST"]),
         ("/clock", clock, ["POST"]),
         ("/webhooks", webhooks, ["GET"]),

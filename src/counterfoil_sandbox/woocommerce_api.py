@@ -1,4 +1,4 @@
-"""The handlers of the WooCommerce stand-in's REST API: orders, refunds, webhooks, and a catalogue to read."""
+"""The handlers of the WooCommerce stand-in's REST API: orders, webhooks, and a catalogue to read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from counterfoil_sandbox.woocommerce_customers import Customers
+from counterfoil_sandbox.woocommerce_notes import Notes
 from counterfoil_sandbox.woocommerce_orders import RECORDINGS, recordings, without_links
+from counterfoil_sandbox.woocommerce_products import Products
+from counterfoil_sandbox.woocommerce_refunds import Refunds
 from counterfoil_sandbox.woocommerce_rest import (
     Rest,
     count_of,
-    decimal_or_zero,
     invalid,
     json_body,
     listed,
@@ -53,17 +55,18 @@ class Api:
         self.permissions, self.behind_tls = permissions, behind_tls
         self.requests: Counter[str] = Counter()
         self.lists: dict[str, list[Json]] = {}
+        self.refunds, self.notes = Refunds(shop), Notes(shop)
         for name, path in {
-            "products": "products/list_page_*.json",
             "taxes": "taxes/list_page_*.json",
             "customers": "customers/list_page_*.json",
             "payment_gateways": "misc/payment_gateways.json",
             "settings/general": "misc/settings_general.json",
             "settings/tax": "misc/settings_tax.json",
-            "variations": "variations/product_*/list_page_*.json",
         }.items():
             found = recordings(folder, path) if folder is not None else ()
             self.lists[name] = [without_links(entry) for _, rec in found for entry in rec["response"]["body"]]
+        self.customers = Customers(shop, self.lists.pop("customers"))
+        self.products = Products(shop, folder)
 
     def handler(self, work: Callable[[Request], Any], allow: str) -> Callable[[Request], Any]:
         """`work` behind the key, its errors and answers in WordPress's shape."""
@@ -139,13 +142,24 @@ class Api:
         order = one_of(query, "order", "desc", ("asc", "desc"))
         wanted = self._wanted(query)
         with self.shop.lock:
-            found = [stored for stored in self.shop.stored.values() if wanted(stored)]
-            by = {"id": _by_id, "date": _by_created, "modified": _by_modified}[_ORDERBY[orderby]]
-            found.sort(key=by, reverse=order == "desc")
+            found = [stored for stored in self._candidates(query) if wanted(stored)]
+            if _ORDERBY[orderby] != "modified":
+                found.sort(key=_by_id if _ORDERBY[orderby] == "id" else _by_created)
+            if order == "desc":
+                found.reverse()
             part = found[(page - 1) * per_page : page * per_page]
             total = len(found) if part or page == 1 else 0  # as recorded: past the end it says 0
             body = [self._order(stored) for stored in part]
         return 200, body, paging(request, page, per_page, total)
+
+    def _candidates(self, query: Any) -> Iterable[Stored]:
+        """The orders that a bound on date_modified lets through, oldest change first: found without a look at all."""
+        gmt = query.get("dates_are_gmt") in ("true", "1")
+        bounds = [
+            moment_of(name, query[name], gmt, self.shop.zone) if name in query else None
+            for name in ("modified_after", "modified_before")
+        ]
+        return self.shop.changed(*bounds)
 
     def _wanted(self, query: Any) -> Callable[[Stored], bool]:
         """The filter of a list request; raises Rest for parameters WooCommerce refuses."""
@@ -233,40 +247,6 @@ class Api:
             fields["status"] = "processing"
         return fields
 
-    async def refunds(self, request: Request) -> Any:
-        """List the refunds of an order, or make one."""
-        number = request.path_params["id"]
-        stored = self.shop.stored.get(number)
-        if stored is None:
-            raise Rest(404, "woocommerce_rest_invalid_order", "Invalid order ID.", 404)
-        if request.method == "GET":
-            return 200, stored.refunds, paging(request, 1, 100, len(stored.refunds))
-        body = await json_body(request)
-        amount = decimal_or_zero(body.get("amount", "0"))
-        given_back = sum((Decimal(refund["amount"]) for refund in stored.refunds), Decimal(0))
-        if amount < 0:
-            words = "Refund amount must be greater than zero."
-            raise Rest(500, "woocommerce_rest_invalid_order_refund", words, 400)
-        if amount > Decimal(stored.data["total"]) - given_back:
-            raise Rest(500, "woocommerce_rest_cannot_create_order_refund", "Invalid refund amount.", 500)
-        if body.get("api_refund", True):
-            words = "The payment gateway for this order does not exist."
-            raise Rest(500, "woocommerce_rest_cannot_create_order_refund", words, 500)
-        return 201, self.shop.refund(number, amount, str(body.get("reason", ""))), {}
-
-    async def refund(self, request: Request) -> Any:
-        """Deleting a refund moves nothing and sends nothing."""
-        number, refund_id = request.path_params["id"], request.path_params["refund"]
-        with self.shop.lock:
-            stored = self.shop.stored.get(number)
-            found = next((r for r in stored.refunds if r["id"] == refund_id), None) if stored else None
-            if stored is None or found is None:
-                raise Rest(404, "woocommerce_rest_invalid_order_refund_id", "Invalid order refund ID.")
-            if request.method == "DELETE":
-                stored.refunds.remove(found)
-                stored.data["refunds"] = [r for r in stored.data["refunds"] if r["id"] != refund_id]
-            return found
-
     # -- webhooks
 
     async def webhooks(self, request: Request) -> Any:
@@ -316,20 +296,15 @@ class Api:
         own = [{"href": f"{base}/{hook['id']}", "targetHints": allow}]
         return {**shown, "_links": {"self": own, "collection": [{"href": base}]}}
 
-    # -- the catalogue, read only
+    # -- lists to read only
 
     def listing(self, name: str) -> Callable[[Request], Any]:
-        """A list with paging, and `sku` and `include` where given."""
+        """A list with paging, and `include` where given."""
 
         async def work(request: Request) -> Any:
             query = request.query_params
             page, per_page = count_of(query, "page", 1, 10**9), count_of(query, "per_page", 10, 100)
             entries = self.lists[name]
-            if name == "variations":
-                entries = [e for e in entries if e["parent_id"] == request.path_params["id"]]
-            if "sku" in query:
-                wanted = set(query["sku"].split(","))
-                entries = [e for e in [*entries, *self.lists["variations"]] if e.get("sku") in wanted]
             if "include" in query:
                 numbers = {int(n) for n in query["include"].split(",") if n.isdigit()}
                 entries = [e for e in entries if e["id"] in numbers]
@@ -339,23 +314,11 @@ class Api:
         return work
 
     def whole(self, name: str) -> Callable[[Request], Any]:
-        """A list that knows no paging."""
+        """A list of settings, which knows no paging. `Catalogue.settings` overrides what was recorded."""
 
         async def work(_request: Request) -> Any:
-            return self.lists[name]
-
-        return work
-
-    def single(self, name: str, code: str, words: str) -> Callable[[Request], Any]:
-        """One entry by id. A variation is found under products too, as in the real shop."""
-
-        async def work(request: Request) -> Any:
-            number = request.path_params.get("variation", request.path_params["id"])
-            pool = self.lists[name] + (self.lists["variations"] if name == "products" else [])
-            found = next((entry for entry in pool if entry["id"] == number), None)
-            if found is None or request.method != "GET":
-                raise Rest(404 if request.method == "GET" else 400, code, words)
-            return found
+            values = self.shop.catalogue.settings
+            return [{**row, "value": values.get(row["id"], row["value"])} for row in self.lists[name]]
 
         return work
 
@@ -394,7 +357,3 @@ def _by_id(stored: Stored) -> tuple[int, int]:
 
 def _by_created(stored: Stored) -> tuple[int, int]:
     return stored.created, stored.data["id"]
-
-
-def _by_modified(stored: Stored) -> tuple[int, int]:
-    return stored.modified, stored.data["id"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from counterfoil_sandbox.woocommerce_state import Json
+Json = dict[str, Any]
 
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 

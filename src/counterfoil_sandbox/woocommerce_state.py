@@ -1,22 +1,25 @@
-"""A WooCommerce shop in memory: orders, refunds and its clock. Safe to use from several threads.
+"""A WooCommerce shop in memory: orders, refunds, notes and its clock. Safe to use from several threads.
 
 Behaves as measured on 9.9.5: every write moves date_modified, in whole seconds; a deleted refund moves nothing.
 """
 
 from __future__ import annotations
 
+import bisect
 import copy
 import itertools
 import re
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from counterfoil_sandbox.woocommerce_amounts import amended, refund_entries, sum_of, written
 from counterfoil_sandbox.woocommerce_orders import (
     DATES,
     FIRST_ID,
@@ -27,6 +30,10 @@ from counterfoil_sandbox.woocommerce_orders import (
     without_links,
 )
 from counterfoil_sandbox.woocommerce_webhooks import GONE, Courier, php_json
+
+if TYPE_CHECKING:
+    from counterfoil_sandbox.woocommerce_catalogue import Catalogue
+    from counterfoil_sandbox.woocommerce_customers import Customers
 
 Json = dict[str, Any]
 STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
@@ -49,6 +56,7 @@ class Stored:
     modified: int
     refunds: list[Json] = field(default_factory=list)
     before_trash: str = ""
+    notes: list[Json] = field(default_factory=list)
 
 
 class Shop:
@@ -60,6 +68,12 @@ class Shop:
         self.url = "http://127.0.0.1/"
         self.lock = threading.RLock()
         self.stored: dict[int, Stored] = {}
+        self.customers: Customers
+        self.catalogue: Catalogue
+        self.payloads: dict[str, Callable[[int], Json | None]] = {"order": self._order_payload}
+        self._by_change: list[tuple[int, int]] = []  # (second, order), sorted: what a poll asks for
+        self._notes = itertools.count(1)
+        self._items = itertools.count(1)
         self._offset = 0.0
         self._frozen_at: float | None = None
         self._ids = itertools.count(FIRST_ID)
@@ -112,9 +126,12 @@ class Shop:
             for name in DATES:
                 wanted = name in ("date_created", "date_modified") or data.get(f"{name}_gmt")
                 self.date(data, name, second if wanted else None)
-            self.stored[number] = Stored(data, second, second)
+            self._keep(number, Stored(data, second, second))
+            self.catalogue.follow(data)
             self.courier.announce("order.created", number)
             self.courier.announce("order.updated", number)
+            if data.get("customer_id") and data.get("date_paid_gmt"):
+                self.courier.announce("customer.updated", data["customer_id"])
             return copy.deepcopy(data)
 
     def load_recorded(self, folder: Path | str = RECORDINGS) -> int:
@@ -126,7 +143,7 @@ class Shop:
                 for name in DATES:  # the recording's GMT, told in this shop's time zone
                     value = data[f"{name}_gmt"]
                     self.date(data, name, None if value is None else _second_of(value))
-                self.stored[data["id"]] = Stored(data, times[0], times[1])
+                self._keep(data["id"], Stored(data, times[0], times[1]))
             for name, recording in recordings(folder, "refunds/*.json"):
                 number = int(name.split("_")[1])
                 if number in self.stored:
@@ -151,9 +168,19 @@ class Shop:
         """An empty write."""
         return self.change(number)
 
+    def amend(self, number: int, quantities: Mapping[int, int | str | Decimal] | None = None, **fields: Any) -> Json:
+        """New quantities of lines (nought removes one) with their share of net and taxes, and top-level fields.
+
+        Everything adds up afterwards: lines, rates and total.
+        """
+        with self.lock:
+            return self.change(number, **amended(self.order(number), quantities or {}), **fields)
+
     def _set_status(self, stored: Stored, status: str) -> None:
         data, second = stored.data, int(self.now())
-        if status in ("processing", "completed") and not data["date_paid_gmt"] and data["payment_method"] != "cod":
+        # cash on delivery is paid when the order is completed (WC_Gateway_COD::change_payment_complete_order_status)
+        pays = ("completed",) if data["payment_method"] == "cod" else ("processing", "completed")
+        if status in pays and not data["date_paid_gmt"]:
             self.date(data, "date_paid", second)
         if status == "completed" and data["status"] != "completed":
             self.date(data, "date_completed", second)
@@ -161,12 +188,33 @@ class Shop:
         left = Decimal(data["total"]) - given_back
         if status == "refunded" and data["status"] != "refunded" and left > 0:
             self._add_refund(stored, left, "Order fully refunded.")
+        if status != data["status"]:
+            words = f"Order status changed from {_title(data['status'])} to {_title(status)}."
+            self._add_note(stored, words, False)
         data["status"] = status
         data.update(is_editable=status in ("pending", "on-hold"), needs_payment=status in ("pending", "failed"))
+        self.catalogue.follow(data)
 
     def _modified(self, stored: Stored) -> None:
+        self._forget(stored)
         stored.modified = int(self.now())
         self.date(stored.data, "date_modified", stored.modified)
+        bisect.insort(self._by_change, (stored.modified, stored.data["id"]))
+
+    def _keep(self, number: int, stored: Stored) -> None:
+        if number in self.stored:
+            self._forget(self.stored[number])
+        self.stored[number] = stored
+        bisect.insort(self._by_change, (stored.modified, number))
+
+    def _forget(self, stored: Stored) -> None:
+        del self._by_change[bisect.bisect_left(self._by_change, (stored.modified, stored.data["id"]))]
+
+    def changed(self, after: int | None, before: int | None) -> Iterable[Stored]:
+        """Orders last changed after and before these seconds (neither included), oldest change first."""
+        first = 0 if after is None else bisect.bisect_left(self._by_change, (after + 1, 0))
+        last = len(self._by_change) if before is None else bisect.bisect_left(self._by_change, (before, 0))
+        return [self.stored[number] for _, number in self._by_change[first:last]]
 
     def delete(self, number: int, force: bool = False) -> Json:
         """Into the trash, or for good: of the latter no webhook tells. Gives the order as it was."""
@@ -174,6 +222,7 @@ class Shop:
             stored = self.stored[number]
             before = copy.deepcopy(stored.data)
             if force:
+                self._forget(stored)
                 del self.stored[number]
                 return before
             stored.before_trash = stored.data["status"]
@@ -191,11 +240,23 @@ class Shop:
             self.courier.announce("order.restored", number)
             return copy.deepcopy(stored.data)
 
-    def refund(self, number: int, amount: str | Decimal, reason: str = "") -> Json:
-        """Give money back; the order's total never changes, and a full refund sets its status."""
+    def refund(
+        self,
+        number: int,
+        amount: str | Decimal | None = None,
+        reason: str = "",
+        lines: Sequence[int | Json] | Mapping[int, int | str | Decimal] = (),
+    ) -> Json:
+        """Give money back; the order's total never changes, and a full refund sets its status.
+
+        `lines` are ids of order lines (whole), quantities by id, or entries as the API takes them. Without an amount
+        it is their sum. WooCommerce refuses more than is left; this does not.
+        """
         with self.lock:
             stored = self.stored[number]
-            refund = self._add_refund(stored, Decimal(amount), reason)
+            entries = refund_entries(stored.data, lines)
+            worth = sum_of(entries) if amount is None else Decimal(amount)
+            refund = self._add_refund(stored, worth, reason, entries)
             total = sum((Decimal(r["amount"]) for r in stored.refunds), Decimal(0))
             if total >= Decimal(stored.data["total"]) > 0:
                 self._set_status(stored, "refunded")
@@ -203,14 +264,41 @@ class Shop:
             self.courier.announce("order.updated", number)
             return copy.deepcopy(refund)
 
-    def _add_refund(self, stored: Stored, amount: Decimal, reason: str) -> Json:
+    def delete_refund(self, number: int, refund_id: int) -> None:
+        """As if it had never been: nothing is moved, nothing is sent."""
+        with self.lock:
+            stored = self.stored[number]
+            stored.refunds = [r for r in stored.refunds if r["id"] != refund_id]
+            stored.data["refunds"] = [r for r in stored.data["refunds"] if r["id"] != refund_id]
+
+    def _add_refund(self, stored: Stored, amount: Decimal, reason: str, lines: Sequence[Json] = ()) -> Json:
         refund: Json = {"id": self._next_id()}
         self.date(refund, "date_created", int(self.now()))
         refund.update(amount=f"{amount:.2f}", reason=reason, refunded_by=1, refunded_payment=False, meta_data=[])
-        refund.update(line_items=[], shipping_lines=[], tax_lines=[], fee_lines=[])
+        refund.update(written(stored.data, lines, lambda: 10**8 + next(self._items)))
         stored.refunds.insert(0, refund)
-        stored.data["refunds"].append({"id": refund["id"], "reason": reason, "total": f"-{amount:.2f}"})
+        stored.data["refunds"].append({"id": refund["id"], "reason": reason, "total": f"{amount.copy_negate():.2f}"})
         return refund
+
+    # -- notes
+
+    def notes(self, number: int) -> list[Json]:
+        """The notes of an order, the newest first; within a second in order of id, as recorded."""
+        with self.lock:
+            found = sorted(self.stored[number].notes, key=lambda note: note["id"])
+            return copy.deepcopy(sorted(found, key=lambda note: note["date_created_gmt"], reverse=True))
+
+    def add_note(self, number: int, text: str, customer: bool = False) -> Json:
+        """Write a note; of one for the customer they are mailed. It moves nothing on the order."""
+        with self.lock:
+            return copy.deepcopy(self._add_note(self.stored[number], text, customer))
+
+    def _add_note(self, stored: Stored, text: str, customer: bool) -> Json:
+        note: Json = {"id": next(self._notes), "author": "WooCommerce"}
+        self.date(note, "date_created", int(self.now()))
+        note.update(note=text, customer_note=customer)
+        stored.notes.append(note)
+        return note
 
     def _next_id(self) -> int:
         return next(number for number in self._ids if number not in self.stored)
@@ -218,11 +306,15 @@ class Shop:
     # -- webhooks
 
     def payload(self, hook: Json, number: int) -> bytes:
-        """The order as it stands now; an error, which will be validly signed, if it is gone."""
+        """The thing as it stands now; an error, which will be validly signed, if it is gone."""
         if hook["event"] == "deleted":
             return php_json({"id": number})
+        known = self.payloads.get(hook["resource"])
+        return php_json((known(number) if known else None) or GONE)
+
+    def _order_payload(self, number: int) -> Json | None:
         stored = self.stored.get(number)
-        return php_json({**stored.data, "_links": order_links(self.url, stored.data)} if stored else GONE)
+        return {**stored.data, "_links": order_links(self.url, stored.data)} if stored else None
 
     def add_webhook(self, content: Json) -> Json:
         """A new webhook, dated now."""
@@ -275,6 +367,10 @@ def order_links(url: str, data: Json) -> Json:
     if data.get("customer_id"):
         links["customer"] = [{"href": f"{base}/customers/{data['customer_id']}"}]
     return links
+
+
+def _title(status: str) -> str:
+    return {"pending": "Pending payment", "on-hold": "On hold"}.get(status, status.capitalize())
 
 
 def _second_of(text: str) -> int:

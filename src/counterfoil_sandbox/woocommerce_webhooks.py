@@ -37,6 +37,7 @@ HOOKS = {  # topic: the WordPress hooks it listens to
     "product.deleted": ["wp_trash_post"],
     "customer.created": ["user_register", "woocommerce_created_customer", "woocommerce_new_customer"],
     "customer.updated": ["profile_update", "woocommerce_update_customer"],
+    "customer.deleted": ["delete_user"],
 }
 QUIRKS = ("missing", "duplicate", "stale", "out_of_order", "error_body")
 GONE = {"code": "woocommerce_rest_shop_order_invalid_id", "message": "Invalid ID.", "data": {"status": 404}}
