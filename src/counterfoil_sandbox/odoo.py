@@ -13,8 +13,7 @@ import inspect
 import json
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -23,11 +22,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from counterfoil_sandbox import odoo_load, odoo_models
+from counterfoil_sandbox import odoo_actions, odoo_images, odoo_load, odoo_models
 from counterfoil_sandbox.faults import Faulty
-from counterfoil_sandbox.odoo_models import INSTALLED, MODULE_MODELS, find
-from counterfoil_sandbox.odoo_store import COMPUTED, NAME_FIELDS, SCHEMA, OdooError, Row, Store, compile_domain
+from counterfoil_sandbox.odoo_base import find
+from counterfoil_sandbox.odoo_methods import METHODS, PRIVATE, READING, Method, Target
+from counterfoil_sandbox.odoo_models import INSTALLED, MODULE_MODELS
+from counterfoil_sandbox.odoo_schema import COMPUTED, SCHEMA, OdooError, Row
+from counterfoil_sandbox.odoo_store import Store
 from counterfoil_sandbox.serving import serve_forever
+
+_ = odoo_actions  # registers its methods
 
 VERSION = {"version_info": [19, 0, 0, "final", 0, ""], "version": "19.0"}
 NO_DATABASE = (
@@ -49,192 +53,6 @@ NOT_JSON = (
 # The real server closes the connection after each answer.
 CLOSE = {"connection": "close"}
 SERIALIZATION = "could not serialize access due to concurrent update\n"
-
-
-@dataclass
-class Target:
-    """What a method is called on."""
-
-    store: Store
-    model: str
-    ids: list[int]
-
-
-Method = Callable[..., Any]
-METHODS: dict[str, tuple[Method, bool]] = {}  # name, or model:name -> function, on the model (no ids allowed)
-READING: set[str] = set()
-PRIVATE = {"search_fetch", "exists", "check_access", "browse", "sudo", "with_context", "mapped", "filtered"}
-
-
-def method(*names: str, on_model: bool = False, reads: bool = False) -> Callable[[Method], Method]:
-    """Register a method callable over JSON-2; its signature is what callers must keep to."""
-
-    def register(function: Method) -> Method:
-        for name in names:
-            METHODS[name] = (function, on_model)
-            if reads:
-                READING.add(name)
-        return function
-
-    return register
-
-
-@method("search", on_model=True, reads=True)
-def _search(self: Target, domain: Any, offset: int = 0, limit: Any = None, order: Any = None) -> list[int]:
-    self.store.check_access(self.model, "read")
-    return self.store.search(self.model, domain, offset, limit, order)
-
-
-@method("search_count", on_model=True, reads=True)
-def _search_count(self: Target, domain: Any, limit: Any = None) -> int:
-    self.store.check_access(self.model, "read")
-    return len(self.store.search(self.model, domain, 0, limit, "id"))
-
-
-@method("search_read", on_model=True, reads=True)
-def _search_read(
-    self: Target,
-    domain: Any = None,
-    fields: Any = None,
-    offset: int = 0,
-    limit: Any = None,
-    order: Any = None,
-    load: Any = "_classic_read",
-) -> list[Row]:
-    self.store.check_access(self.model, "read")
-    found = self.store.search(self.model, domain or [], offset, limit, order)
-    return self.store.read(self.model, found, fields, load)
-
-
-@method("read", reads=True)
-def _read(self: Target, fields: Any = None, load: Any = "_classic_read") -> list[Row]:
-    self.store.check_access(self.model, "read")
-    return self.store.read(self.model, self.ids, fields, load)
-
-
-@method("name_search", on_model=True, reads=True)
-def _name_search(
-    self: Target, name: str = "", domain: Any = None, operator: str = "ilike", limit: int = 100
-) -> list[list[Any]]:
-    self.store.check_access(self.model, "read")
-    names = NAME_FIELDS.get(self.model, ("display_name",))
-    tests = [compile_domain(self.store, self.model, [(field, operator, name)]) for field in names]
-    rows = self.store.rows[self.model]
-    found = self.store.search(self.model, domain or [])
-    hits = [i for i in found if not name or any(test(rows[i]) for test in tests)]
-    return [[i, self.store.display_name(self.model, i)] for i in hits[:limit]]
-
-
-@method("fields_get", on_model=True, reads=True)
-def _fields_get(self: Target, allfields: Any = None, attributes: Any = None) -> Row:
-    return {
-        name: {key: value for key, value in spec.items() if not attributes or key in attributes}
-        for name, spec in self.store.fields(self.model).items()
-        if not allfields or name in allfields
-    }
-
-
-@method("has_access", reads=True)
-def _has_access(self: Target, operation: str) -> bool:
-    if operation not in ("read", "write", "create", "unlink"):
-        raise OdooError(500, "builtins.AssertionError", "Invalid access mode")
-    return self.model not in self.store.refused
-
-
-@method("check_access_rights", on_model=True, reads=True)
-def _check_access_rights(self: Target, operation: str, raise_exception: bool = True) -> bool | None:
-    if raise_exception:
-        self.store.check_access(self.model, operation)
-        return None
-    return self.model not in self.store.refused
-
-
-@method("create", on_model=True)
-def _create(self: Target, vals_list: Any) -> list[int]:
-    rows = [vals_list] if isinstance(vals_list, dict) else vals_list
-    return [self.store.create(self.model, values) for values in rows]
-
-
-@method("write")
-def _write(self: Target, vals: Row) -> bool:
-    self.store.write(self.model, self.ids, vals)
-    return True
-
-
-@method("unlink")
-def _unlink(self: Target) -> bool:
-    self.store.unlink(self.model, self.ids)
-    return True
-
-
-@method("load", on_model=True)
-def _load(self: Target, fields: Any, data: Any) -> Row:
-    return odoo_load.load(self.store, self.model, fields, data)
-
-
-@method("message_post")
-def _message_post(self: Target, body: str = "", **_kwargs: Any) -> int:
-    self.store.check_exist(self.model, self.ids)
-    number = self.store.sequences["message"] = self.store.sequences.get("message", 0) + 1
-    return number
-
-
-@method("res.users:context_get", on_model=True, reads=True)
-def _context_get(self: Target) -> Row:
-    return {"lang": "en_US", "tz": False, "uid": self.store.uid}
-
-
-@method("ir.config_parameter:get_param", on_model=True, reads=True)
-def _get_param(self: Target, key: str, default: Any = False) -> Any:
-    self.store.check_access(self.model, "read")
-    rows = self.store.rows[self.model].values()
-    return next((row["value"] for row in rows if row["key"] == key), default)
-
-
-@method("decimal.precision:precision_get", on_model=True, reads=True)
-def _precision_get(self: Target, application: str) -> int:
-    rows = self.store.rows[self.model].values()
-    return next((row["digits"] for row in rows if row["name"] == application), 2)
-
-
-@method("sale.order:action_confirm")
-def _confirm(self: Target) -> bool:
-    return odoo_models.confirm_orders(self.store, self.ids)
-
-
-@method("sale.order:action_cancel")
-def _cancel(self: Target) -> bool:
-    return odoo_models.cancel_orders(self.store, self.ids)
-
-
-@method("sale.order:action_draft")
-def _draft(self: Target) -> bool:
-    return odoo_models.reopen_orders(self.store, self.ids)
-
-
-@method("sale.order:action_lock")
-def _lock(self: Target) -> None:
-    self.store.write(self.model, self.ids, {"locked": True})
-
-
-@method("sale.order:action_unlock")
-def _unlock(self: Target) -> None:
-    self.store.write(self.model, self.ids, {"locked": False})
-
-
-@method("account.payment:action_post")
-def _post(self: Target) -> None:
-    odoo_models.post_payments(self.store, self.ids)
-
-
-@method("account.payment:action_draft")
-def _payment_draft(self: Target) -> None:
-    odoo_models.set_payments(self.store, self.ids, "draft")
-
-
-@method("account.payment:action_cancel")
-def _payment_cancel(self: Target) -> None:
-    odoo_models.set_payments(self.store, self.ids, "canceled")
 
 
 @cache
@@ -273,14 +91,18 @@ class Odoo:
             store.context = dict(context or {})
             store.refused = self.denied.get(api_key, set())
             store.uid = self.api_keys.get(api_key, 2)
+            store.begin()
             try:
                 result = self._dispatch(model, name, [ids] if isinstance(ids, int) else list(ids), arguments)
                 store.commit()
             except BaseException:
                 store.rollback()
                 store.stale_orders.clear()
+                store.stale_invoices.clear()
+                store.stale_templates.clear()
                 raise
             finally:
+                store.end()
                 store.context, store.refused = {}, set()
             return result
 
@@ -423,6 +245,14 @@ async def _records(request: Request) -> Response:
     return JSONResponse(request.app.state.odoo.rows(model))
 
 
+async def _image(request: Request) -> Response:
+    """What a browser gets at /web/image/<model>/<id>/<field>."""
+    odoo: Odoo = request.app.state.odoo
+    parts = request.path_params
+    content = odoo_images.shown_image(odoo.store, parts["model"], parts["number"], parts["field"])
+    return Response(content, 200 if content else 404, CLOSE, media_type="image/png")
+
+
 async def _control(request: Request) -> Response:
     odoo: Odoo = request.app.state.odoo
     door = request.path_params["door"]
@@ -473,6 +303,7 @@ def make_app(
             Route("/web/version", _version, methods=["GET", "POST"]),
             Route("/json/version", _version, methods=["GET", "POST"]),
             Route("/web/health", _health, methods=["GET", "POST"]),
+            Route("/web/image/{model}/{number:int}/{field}", _image),
             Route("/_sandbox/records/{model}", _records),
             Route("/_sandbox/{door}", _control, methods=["POST"]),
         ]

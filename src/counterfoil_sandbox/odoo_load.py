@@ -13,17 +13,17 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from counterfoil_sandbox.odoo_store import (
+from counterfoil_sandbox.odoo_domains import compile_domain
+from counterfoil_sandbox.odoo_schema import (
     NAME_FIELDS,
     SCHEMA,
     OdooError,
     Row,
-    Store,
-    compile_domain,
     database_error,
     parse_time,
     validation_error,
 )
+from counterfoil_sandbox.odoo_store import Store
 
 REFERENCES = (None, "id", ".id")
 Path = list[Any]

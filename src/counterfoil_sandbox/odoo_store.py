@@ -1,96 +1,42 @@
 """The Odoo stand-in's tables: a small ORM in memory with domains, ordering, undo and external ids.
 
-Fields, labels, selections and orders come from `recordings/odoo/fields_19.json` (answers of a real Odoo 19), so a
-field that is not there is refused as the real server refuses it. What a model *does* (defaults, totals, states) is
-registered from `odoo_models` in the tables of hooks below; the store itself knows no model but `ir.model.data`.
-
 A row is never changed in place: `put` replaces it and remembers the old one, which is all a rollback needs.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import operator
+import bisect
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]
-Predicate = Callable[[Row], bool]
+from counterfoil_sandbox.odoo_domains import compile_domain, leaves
+from counterfoil_sandbox.odoo_index import Index
+from counterfoil_sandbox.odoo_schema import (
+    AFTER_SAVE,
+    BEFORE_CREATE,
+    BEFORE_UNLINK,
+    BEFORE_WRITE,
+    CASCADE,
+    COMPUTED,
+    EMPTY,
+    HIDDEN,
+    MAGIC,
+    SCHEMA,
+    OdooError,
+    Row,
+    database_error,
+    missing_error,
+    required_error,
+    user_error,
+    value_error,
+)
+from counterfoil_sandbox.odoo_values import converted
 
-RECORDINGS = Path(__file__).parent / "recordings" / "odoo"
-SCHEMA: dict[str, dict[str, Any]] = json.loads((RECORDINGS / "fields_19.json").read_text())
-
-# Hooks, by model: filled by odoo_models.
-BEFORE_CREATE: dict[str, Callable[[Store, Row], None]] = {}  # completes the values given with defaults
-BEFORE_WRITE: dict[str, Callable[[Store, list[int], Row], None]] = {}  # refuses, or completes what is written
-AFTER_SAVE: dict[str, Callable[[Store, Row, set[str]], None]] = {}  # after create or write of these fields
-BEFORE_UNLINK: dict[str, Callable[[Store, list[int]], None]] = {}
-COMPUTED: dict[tuple[str, str], Callable[[Store, Row], Any]] = {}
-NAME_FIELDS: dict[str, tuple[str, ...]] = {}  # what name_search looks at, beside the display name
-CASCADE = {("sale.order.line", "order_id"), ("product.product", "product_tmpl_id")}  # children that go with it
-DIGITS = {"product_uom_qty": 2, "discount": 2, "amount": 4}  # decimals a float is cut to; unit prices are not in 19
-
-EMPTY = {"integer": 0, "float": 0.0, "monetary": 0.0, "boolean": False}
-MAGIC = ("id", "create_uid", "create_date", "write_uid", "write_date")
+STAMPS = ("create_date", "write_date")
 COMMA_FIELD = re.compile(r"^\s*([a-z_0-9.]+)(?:\s+(asc|desc))?\s*$", re.IGNORECASE)
-
-
-class OdooError(Exception):
-    """What Odoo answers instead of a result.
-
-    status: of the HTTP answer. name: Python name of the exception. plain, field: the message as `load` words it
-    and the field it names, where these differ from the HTTP answer.
-    """
-
-    def __init__(self, status: int, name: str, message: str, *, plain: str = "", field: str = "") -> None:
-        super().__init__(message)
-        self.status, self.name, self.message = status, name, message
-        self.plain, self.field = plain or message, field
-
-    @property
-    def arguments(self) -> list[Any]:
-        """As in the answer's body: HTTP errors carry their status too."""
-        return [self.message, self.status] if self.name.startswith("werkzeug") else [self.message]
-
-
-def value_error(message: str) -> OdooError:
-    """A programming error on the caller's side: 500."""
-    return OdooError(500, "builtins.ValueError", message)
-
-
-def user_error(message: str) -> OdooError:
-    """A business rule said no: 422."""
-    return OdooError(422, "odoo.exceptions.UserError", message)
-
-
-def validation_error(message: str) -> OdooError:
-    """A constraint said no: 422."""
-    return OdooError(422, "odoo.exceptions.ValidationError", message)
-
-
-def database_error(detail: str, field: str = "") -> OdooError:
-    """A constraint of the database said no: 422; `load` shows the bare detail."""
-    message = f"The operation cannot be completed: {detail}"
-    return OdooError(422, "odoo.exceptions.ValidationError", message, plain=detail, field=field)
-
-
-def missing_error(model: str, record_id: Any) -> OdooError:
-    """The record is gone: 404."""
-    message = f"Record does not exist or has been deleted.\n(Record: {model}({record_id},), User: 2)"
-    return OdooError(404, "odoo.exceptions.MissingError", message)
-
-
-def rounded(value: float, step: float) -> float:
-    """`value` to the nearest multiple of `step`, halves away from zero, forgiving the last bits of a float."""
-    if not value or not step:
-        return 0.0
-    scale = round(1 / step) if step < 1 else 1 / step
-    scaled = value * scale
-    return round(scaled + math.copysign(abs(scaled) * 2**-50, scaled)) / scale
 
 
 class Store:
@@ -107,38 +53,48 @@ class Store:
         self.importing = ""  # module of external ids during load()
         self.before_ref: Callable[[str], None] = lambda _xmlid: None  # makes the rows of a load() seen so far
         self.stale_orders: set[int] = set()
+        self.stale_invoices: set[int] = set()
+        self.stale_templates: set[int] = set()
+        self.highest: dict[str, int] = {}  # last number given in a series of invoices
         self.settle: Callable[[Store], None] = lambda _store: None
         self.xmlids: dict[tuple[str, str], int] = {}
         self._undo: list[tuple[str, int, Row | None]] = []
         self._orders: dict[str, Any] = {}
-        # (child model, its many2one) -> parent id -> child ids
-        self.children: dict[tuple[str, str], dict[int, dict[int, None]]] = {}
-        self._indexed: dict[str, list[str]] = {model: [] for model in SCHEMA}
-        for spec in SCHEMA.values():
-            for field in spec["fields"].values():
-                if field["type"] == "one2many" and field["relation"] in SCHEMA and "relation_field" in field:
-                    key = (field["relation"], field["relation_field"])
-                    if key not in self.children and key[1] in SCHEMA[key[0]]["fields"]:
-                        self.children[key] = {}
-                        self._indexed[key[0]].append(key[1])
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._moment: datetime | None = None
+        self.memo: dict[Any, Any] = {}  # what was computed since the last change of anything
+        self.index = Index(self.rows)
+        self.children = self.index.links  # (child model, its many2one) -> parent id -> child ids
 
     # Tables and undo
 
+    def begin(self) -> None:
+        """A transaction starts now: everything it writes bears this time, however long it lasts."""
+        self._moment = self.clock()
+
+    def end(self) -> None:
+        """The transaction is over."""
+        self._moment = None
+
+    def stamp(self) -> str:
+        """The start of this transaction as the columns write_date and create_date keep it, with microseconds."""
+        return (self._moment or self.clock()).strftime("%Y-%m-%d %H:%M:%S.%f")
+
     def now(self) -> str:
-        """The time of this transaction, UTC, whole seconds, as Odoo writes it."""
-        return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        """The time of this transaction, UTC, whole seconds, as Odoo writes it into other fields."""
+        return self.stamp()[:19]
+
+    def today(self) -> str:
+        """The day of this transaction."""
+        return self.stamp()[:10]
 
     def put(self, model: str, record_id: int, row: Row | None) -> None:
         """Set or delete (None) one row; the only way anything changes."""
         table = self.rows[model]
         old = table.get(record_id)
         self._undo.append((model, record_id, old))
-        for field in self._indexed[model]:
-            index = self.children[model, field]
-            if old and old[field]:
-                index[old[field]].pop(record_id, None)
-            if row and row[field]:
-                index.setdefault(row[field], {})[record_id] = None
+        self.memo.clear()
+        self.index.move(model, record_id, old, row)
         if model == "ir.model.data":
             if old:
                 self.xmlids.pop((old["module"], old["name"]), None)
@@ -160,15 +116,18 @@ class Store:
             self.put(model, record_id, old)
             self._undo.pop()
         self.stale_orders &= self.rows["sale.order"].keys()
+        self.stale_invoices &= self.rows["account.move"].keys()
+        self.stale_templates &= self.rows["product.template"].keys()
 
     def commit(self) -> None:
         """Keep everything done so far."""
         self.flush()
         self._undo.clear()
+        self.index.tidy()
 
     def flush(self) -> None:
-        """Compute what waits to be computed (order totals)."""
-        if self.stale_orders:
+        """Compute what waits to be computed: totals and statuses of invoices and orders."""
+        if self.stale_orders or self.stale_invoices or self.stale_templates:
             self.settle(self)
 
     # Fields
@@ -218,7 +177,9 @@ class Store:
         if self.fields(model)[field]["type"] == "many2one" and value and load:
             target = self.relation(model, field)
             return [value, self.display_name(target, value)] if target else False
-        return list(value) if isinstance(value, (list, dict)) and not isinstance(value, dict) else value
+        if field in STAMPS and value:
+            return value[:19]  # the column has microseconds, the answer has not
+        return list(value) if isinstance(value, list) else value
 
     # Searching
 
@@ -227,32 +188,31 @@ class Store:
     ) -> list[int]:
         """Ids that match, in the model's order or the one asked for."""
         self.flush()
+        names = {leaf[0] for leaf in leaves(domain)} if isinstance(domain, (list, tuple)) else set()
+        if model in HIDDEN and not names & set(HIDDEN[model][0]):
+            domain = [HIDDEN[model][1], *domain]
         test = compile_domain(self, model, domain)
         table = self.rows[model]
-        names = {leaf[0] for leaf in _leaves(domain)}
         hidden = "active" in self.fields(model) and "active" not in names and self.context.get("active_test", True)
-        found = [
-            row["id"]
-            for row in (table[i] for i in self._candidates(model, domain))
-            if (not hidden or row["active"]) and test(row)
-        ]
-        found = self.sorted(model, found, order)
+        rows = (table[i] for i in self._in_reach(model, domain, order))
+        matching = (row["id"] for row in rows if (not hidden or row["active"]) and test(row))
+        if order == "id":
+            return list(itertools.islice(matching, offset, offset + limit if limit else None))
+        found = self.sorted(model, matching, order)
         return found[offset : offset + limit if limit else None]
 
-    def _candidates(self, model: str, domain: Any) -> Iterable[int]:
-        """Ids worth testing: few when the domain asks for ids or for the lines of an order."""
-        table = self.rows[model]
+    def _in_reach(self, model: str, domain: Any, order: str | None) -> Iterable[int]:
+        """Ids worth testing; by number, and from the number asked for on, for those who walk through a table."""
+        found = self.index.candidates(model, domain)
+        if order != "id":
+            return found
+        numbers = sorted(found)
+        first = 0
         if not any(token in ("|", "!") for token in domain if isinstance(token, str)):
-            for field, op, value in _leaves(domain):
-                wanted = value if isinstance(value, (list, tuple)) else [value]
-                if op not in ("=", "in") or not all(type(v) is int for v in wanted):
-                    continue
-                if field == "id":
-                    return [i for i in dict.fromkeys(wanted) if i in table]
-                if (model, field) in self.children:
-                    index = self.children[model, field]
-                    return [i for parent in dict.fromkeys(wanted) for i in index.get(parent, ())]
-        return list(table)
+            for leaf in leaves(domain):
+                if leaf[0] == "id" and leaf[1] in (">", ">=") and type(leaf[2]) is int:
+                    first = max(first, leaf[2])
+        return numbers[bisect.bisect_left(numbers, first) :]
 
     def sorted(self, model: str, ids: Iterable[int], order: str | None = None) -> list[int]:
         """`ids` in the given order (SQL-like), nulls last when ascending, as PostgreSQL."""
@@ -346,7 +306,7 @@ class Store:
         if model in BEFORE_CREATE:
             BEFORE_CREATE[model](self, vals)
         record_id = self.last_id[model] = self.last_id[model] + 1
-        moment = self.now()
+        moment = self.stamp()
         row: Row = {
             name: [] if spec["type"] in ("many2many", "one2many") else EMPTY.get(spec["type"], False)
             for name, spec in known.items()
@@ -383,7 +343,7 @@ class Store:
         if model in BEFORE_WRITE:
             BEFORE_WRITE[model](self, list(ids), vals)
         for record_id in ids:
-            row = {**self.rows[model][record_id], "write_uid": self.uid, "write_date": self.now()}
+            row = {**self.rows[model][record_id], "write_uid": self.uid, "write_date": self.stamp()}
             for name, value in self._money_last(model, vals):
                 if known[name]["type"] != "one2many":
                     row[name] = self.converted(model, name, value, row)
@@ -399,16 +359,31 @@ class Store:
         """Change stored values as they are, past every rule: for what Odoo computes itself."""
         self.put(model, record_id, {**self.rows[model][record_id], **values})
 
+    def touch(self, model: str, record_id: int, /, **values: Any) -> bool:
+        """Change what Odoo computes and stores: only where it differs, and then the record counts as written."""
+        row = self.rows[model][record_id]
+        if all(row[name] == value for name, value in values.items()):
+            return False
+        self.put(model, record_id, {**row, **values, "write_uid": self.uid, "write_date": self.stamp()})
+        return True
+
+    def stir(self, model: str, ids: Iterable[int]) -> None:
+        """Let records count as written where Odoo writes what they already have."""
+        for record_id in ids:
+            row = self.rows[model][record_id]
+            self.put(model, record_id, {**row, "write_uid": self.uid, "write_date": self.stamp()})
+
     def unlink(self, model: str, ids: Sequence[int]) -> None:
         """Delete records and their own external ids; as in Odoo, those of lines that go with their order stay."""
         self.check_access(model, "unlink")
         self.check_exist(model, ids)
         if model in BEFORE_UNLINK:
             BEFORE_UNLINK[model](self, list(ids))
-        gone = set(ids)
-        for data in list(self.rows["ir.model.data"].values()):
-            if data["model"] == model and data["res_id"] in gone:
-                self.put("ir.model.data", data["id"], None)
+        gone = dict.fromkeys(ids)
+        for record_id in gone:
+            for data in list(self.children["ir.model.data", "res_id"].get(record_id, ())):
+                if self.rows["ir.model.data"][data]["model"] == model:
+                    self.put("ir.model.data", data, None)
         for child, field in CASCADE:
             if self.fields(child)[field]["relation"] == model:
                 for parent in gone:
@@ -454,72 +429,7 @@ class Store:
 
     def converted(self, model: str, name: str, value: Any, row: Row) -> Any:
         """A value given by a caller as the column keeps it; raises ValueError (500) or MissingError as Odoo does."""
-        spec = self.fields(model)[name]
-        kind = spec["type"]
-        if kind in ("many2many", "one2many"):
-            return self._converted_set(model, name, value, row)
-        if value is None or value is False:
-            return EMPTY.get(kind, False)
-        if kind == "many2one":
-            return self._converted_link(model, name, value)
-        if kind in ("char", "text"):
-            return str(value)
-        if kind == "html":
-            return value if str(value).lstrip().startswith("<") else f"<p>{value}</p>"
-        if kind in ("integer", "many2one_reference"):
-            return int(value)
-        if kind == "float":
-            digits = DIGITS.get(name)
-            return rounded(float(value), 10**-digits) if digits else float(value)
-        if kind == "monetary":
-            currency = self.rows["res.currency"].get(row.get("currency_id") or 0)
-            return rounded(float(value), currency["rounding"]) if currency else float(value)
-        if kind == "boolean":
-            return bool(value)
-        if kind == "selection":
-            if value not in [choice for choice, _label in spec["selection"]] and name != "lang":
-                raise value_error(f"Wrong value for {model}.{name}: {value!r}")
-            return value
-        if kind in ("date", "datetime"):
-            return parse_time(value, kind)
-        return value
-
-    def _converted_link(self, model: str, name: str, value: Any) -> int | bool:
-        target = self.relation(model, name)
-        try:
-            record_id = int(value)
-        except (TypeError, ValueError):
-            raise bad_number(value, "integer") from None
-        if target and record_id not in self.rows[target]:
-            if model.startswith("sale."):  # orders read what they point to before the database checks it
-                raise missing_error(target, record_id)
-            raise database_error(still_used(model, name))
-        return record_id or False
-
-    def _converted_set(self, model: str, name: str, value: Any, row: Row) -> list[int]:
-        target = self.relation(model, name)
-        found: dict[int, None] = dict.fromkeys(row.get(name) or [])
-        for command in value or []:
-            if isinstance(command, int):  # a plain list of ids
-                found[command] = None
-            elif command[0] == 6:
-                found = dict.fromkeys(command[2])
-            elif command[0] == 5:
-                found = {}
-            elif command[0] == 4:
-                found[command[1]] = None
-            elif command[0] in (2, 3):
-                found.pop(command[1], None)
-            elif command[0] == 0:
-                found[self.create(target, command[2], nested=True)] = None
-            elif command[0] == 1:
-                self.write(target, [command[1]], command[2])
-        if value is False:
-            found = {}
-        if target:
-            self.check_exist(target, found)
-            return self.sorted(target, found)
-        return list(found)
+        return converted(self, model, name, value, row)
 
     # External ids
 
@@ -540,44 +450,12 @@ class Store:
             )
         known = self.xmlids.get((module, name))
         if known:
-            self.set("ir.model.data", known, model=model, res_id=record_id, write_date=self.now())
+            self.set("ir.model.data", known, model=model, res_id=record_id, write_date=self.stamp())
             return
         vals = {"module": module, "name": name, "model": model, "res_id": record_id}
         refused, self.refused = self.refused, set()  # Odoo does this with its own rights
         self.create("ir.model.data", {**vals, "noupdate": bool(self.context.get("noupdate"))})
         self.refused = refused
-
-
-def required_error(model: str, name: str, label: str, model_label: str) -> OdooError:
-    """A mandatory field is empty: worded by Odoo for the HTTP answer and, shorter, for `load`."""
-    error = database_error(
-        f"Missing required value for the field '{label}' ({name}).\nModel: '{model_label}' ({model})\n"
-        "- create/update: a mandatory field is not set\n"
-        "- delete: another model requires the record being deleted, you can archive it instead\n",
-        name,
-    )
-    error.model = model
-    return error
-
-
-def still_used(model: str, name: str) -> str:
-    """Odoo's words for a broken foreign key, also when nothing was deleted."""
-    label, model_label = SCHEMA[model]["fields"][name]["string"], SCHEMA[model]["name"]
-    return (
-        "Another model is using the record you are trying to delete.\n\n"
-        f"The troublemaker is: '{model_label}' ({model})\n"
-        f"Thanks to the following constraint: '{label}' ({name})\n"
-        "How about archiving the record instead?"
-    )
-
-
-def parse_time(value: Any, kind: str) -> str:
-    """A date or time in Odoo's own format, nothing else; raises ValueError."""
-    text = str(value)
-    if kind == "date":
-        return datetime.strptime(text[:10], "%Y-%m-%d").replace(tzinfo=UTC).strftime("%Y-%m-%d")
-    shape = "%Y-%m-%d %H:%M:%S" if len(text) > 10 else "%Y-%m-%d"
-    return datetime.strptime(text[:19], shape).replace(tzinfo=UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _through(table: dict[int, Row], field: str, getter: Callable[[Row], Any]) -> Callable[[Row], Any]:
@@ -587,193 +465,3 @@ def _through(table: dict[int, Row], field: str, getter: Callable[[Row], Any]) ->
         return (True, ()) if other is None else (False, (getter(other),))
 
     return key
-
-
-# Domains
-
-COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-LIKES = {"like", "ilike", "=like", "=ilike", "not like", "not ilike", "not =like", "not =ilike"}
-OPERATORS = {"=", "!=", "<>", "==", "in", "not in", "any", "not any", *COMPARE, *LIKES}
-
-
-def _leaves(domain: Any) -> list[Any]:
-    return [token for token in domain if isinstance(token, (list, tuple)) and len(token) == 3]
-
-
-def compile_domain(store: Store, model: str, domain: Any) -> Predicate:
-    """A domain in Odoo's prefix notation as a test of one row; raises as the real server words it."""
-    if not isinstance(domain, (list, tuple)):
-        raise OdooError(500, "builtins.TypeError", f"Domain() invalid argument type for domain: {domain!r}")
-    stack: list[Predicate] = []
-    try:
-        for token in reversed(domain):
-            if token == "!":
-                one = stack.pop()
-                stack.append(lambda row, one=one: not one(row))
-            elif token in ("&", "|"):
-                left, right = stack.pop(), stack.pop()
-                stack.append(_both(left, right) if token == "&" else _either(left, right))
-            elif isinstance(token, (list, tuple)) and len(token) == 3:
-                stack.append(_leaf(store, model, *token))
-            else:
-                raise value_error(f"Domain() invalid item in domain: {token!r}")
-    except IndexError:
-        raise value_error(f"Domain() malformed domain {domain!r}") from None
-    if domain and domain[-1] in ("&", "|", "!"):
-        raise value_error(f"Domain() malformed domain {domain!r}")
-    stack.reverse()
-    return lambda row: all(test(row) for test in stack)
-
-
-def _both(left: Predicate, right: Predicate) -> Predicate:
-    return lambda row: left(row) and right(row)
-
-
-def _either(left: Predicate, right: Predicate) -> Predicate:
-    return lambda row: left(row) or right(row)
-
-
-def _leaf(store: Store, model: str, path: Any, op: Any, value: Any) -> Predicate:
-    if path in (0, 1) and op in ("=", "!="):
-        verdict = (path == value) == (op == "=")
-        return lambda row: verdict
-    condition = f"in condition ({path!r}, {op!r}, {value!r})"
-    op = {"<>": "!=", "==": "="}.get(str(op).lower(), str(op).lower())
-    if op not in OPERATORS:
-        raise value_error(f"Invalid operator {condition}")
-    field, _, rest = str(path).partition(".")
-    spec = store.fields(model).get(field)
-    if spec is None:
-        raise value_error(f"Invalid field {model}.{field} {condition}")
-    target = store.relation(model, field)
-    if rest or op in ("any", "not any"):
-        if not target:
-            raise value_error(f"Invalid field property {rest!r} on {model}.{field}")
-        inner = compile_domain(store, target, [(rest, op, value)] if rest else value)
-        return _any_of(store, model, field, target, inner, negated=op == "not any" and not rest)
-    if spec["type"] in ("many2one", "many2many", "one2many"):
-        return _relation_leaf(store, model, field, op, value, condition)
-    get: Callable[[Row], Any] = operator.itemgetter(field)
-    if (model, field) in COMPUTED or field == "display_name":
-
-        def get(row: Row) -> Any:
-            return store.shown(model, row, field)
-
-    if spec["type"] == "datetime" and op not in LIKES:
-        given = value if isinstance(value, (list, tuple)) else [value]
-        moments = [_moment(v, op) for v in given]
-        value = moments if isinstance(value, (list, tuple)) else moments[0]
-    elif spec["type"] in NUMBERS:
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(one, str):
-                raise bad_number(one, NUMBERS[spec["type"]])
-    return _scalar_leaf(get, op, value)
-
-
-NUMBERS = {"integer": "integer", "float": "double precision", "monetary": "numeric"}
-
-
-def bad_number(value: Any, kind: str) -> OdooError:
-    """PostgreSQL's refusal of a text where a number belongs."""
-    message = f'invalid input syntax for type {kind}: "{value}"\n'
-    return OdooError(500, "psycopg2.errors.InvalidTextRepresentation", message)
-
-
-def _moment(value: Any, op: str) -> Any:
-    """A time in a condition as the column keeps it; a bare date means that whole day."""
-    if not value and value != "":
-        return False
-    if not isinstance(value, str):
-        raise value_error(f"Failed to cast {value!r} into a datetime")
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        message = f"Invalid term {value!r} in expression date: {value!r}" if value else "Empty date value"
-        raise value_error(message) from None
-    if moment.tzinfo:
-        raise value_error(f"expecting only datetimes with no timezone: {value!r}")
-    if len(value) <= 10 and op in ("<=", ">"):
-        return f"{value} 23:59:59"
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _scalar_leaf(get: Callable[[Row], Any], op: str, value: Any) -> Predicate:
-    if op in LIKES:
-        return _like(get, op, value)
-    if op in COMPARE:
-        compare = COMPARE[op]
-
-        def compared(row: Row) -> bool:
-            found = get(row)
-            return found is not None and (found is not False or value is False) and bool(compare(found, value))
-
-        return compared
-    if op in ("=", "!=") and isinstance(value, (list, tuple)):
-        op = {"=": "in", "!=": "not in"}[op]
-    values = list(value) if op in ("in", "not in") and isinstance(value, (list, tuple)) else [value]
-    wanted = {v for v in values if v not in (False, None, "")}
-    nulls = len(wanted) < len(set(map(repr, values)))
-    positive = op in ("=", "in")
-
-    def member(row: Row) -> bool:
-        found = get(row)
-        return ((found in wanted) if found else (nulls or found in wanted)) == positive
-
-    return member
-
-
-def _like(get: Callable[[Row], Any], op: str, value: Any) -> Predicate:
-    text = str(value or "")
-    pattern = "".join({"%": ".*", "_": "."}.get(char, re.escape(char)) for char in text)
-    if not op.endswith("=like") and not op.endswith("=ilike"):
-        pattern = f".*{pattern}.*"
-    found = re.compile(pattern, re.DOTALL | (re.IGNORECASE if "ilike" in op else 0)).fullmatch
-    positive = not op.startswith("not")
-
-    def matches(row: Row) -> bool:
-        return bool(found(str(get(row) or ""))) == positive
-
-    return matches
-
-
-def _relation_leaf(store: Store, model: str, field: str, op: str, value: Any, condition: str) -> Predicate:
-    target = store.relation(model, field)
-    if op in COMPARE:
-        if isinstance(value, str):
-            message = f"Inequality not supported for relational field using a string {condition}"
-            raise OdooError(500, "builtins.TypeError", message)
-        return _scalar_leaf(operator.itemgetter(field), op, value)
-    names = isinstance(value, str) or (isinstance(value, (list, tuple)) and any(isinstance(v, str) for v in value))
-    if names or op in LIKES:  # by name
-        sub_op = op.removeprefix("not ") if op != "!=" else "="
-        inner = _scalar_leaf(lambda row: store.display_name(target, row["id"]), sub_op, value)
-        return _any_of(store, model, field, target, inner, negated=op != sub_op)
-    values = list(value) if isinstance(value, (list, tuple)) else [value]
-    wanted = {v for v in values if v}
-    nulls = any(v is False or v is None for v in values)
-    positive = op in ("=", "in")
-    if store.fields(model)[field]["type"] == "many2one" and (model, field) not in COMPUTED:
-        return lambda row: ((row[field] in wanted) if row[field] else nulls) == positive
-
-    def test(row: Row) -> bool:
-        found = store.value(model, row, field)
-        ids = found if isinstance(found, list) else [found] if found else []
-        return (any(i in wanted for i in ids) if ids else nulls) == positive
-
-    return test
-
-
-def _any_of(store: Store, model: str, field: str, target: str, inner: Predicate, *, negated: bool = False) -> Predicate:
-    table = store.rows[target]
-
-    def test(row: Row) -> bool:
-        found = store.value(model, row, field)
-        ids = found if isinstance(found, list) else [found] if found else []
-        return any(i in table and inner(table[i]) for i in ids) != negated
-
-    return test

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from counterfoil_sandbox.odoo_store import Row, rounded
+from counterfoil_sandbox.odoo_schema import Row, rounded
 
 
 @dataclass
@@ -71,17 +71,23 @@ def line_amounts(line: Row, taxes: list[Row], currency: Row, *, per_line: bool) 
 
 def order_totals(lines: list[LineAmounts], currency: Row) -> tuple[float, float]:
     """(untaxed, tax) of the whole order."""
+    untaxed, taxes = totals(lines, currency)
+    return untaxed, rounded(sum(taxes.values()), currency["rounding"])
+
+
+def totals(lines: list[LineAmounts], currency: Row) -> tuple[float, dict[int, float]]:
+    """(untaxed, amount by tax) of a whole order or invoice."""
     step, digits = currency["rounding"], currency["decimal_places"]
     per_tax: dict[Any, list[TaxPart]] = {}
     for line in lines:
         for part in line.taxes:
             per_tax.setdefault((part.tax["id"], part.included, line.key), []).append(part)
-    tax = 0.0
+    taxes: dict[int, float] = {}
     corrections: dict[str, float] = {}
-    for (_tax_id, _included, key), parts in per_tax.items():
+    for (tax_id, _included, key), parts in per_tax.items():
         sum_rounded = sum(part.amount for part in parts)
         delta = _whole(rounded(sum(part.target for part in parts), step) - sum_rounded, step, digits)
-        tax += sum_rounded + delta
+        taxes[tax_id] = rounded(taxes.get(tax_id, 0.0) + sum_rounded + delta, step)
         corrections[key] = corrections.get(key, 0.0) + delta
     untaxed = 0.0
     for key in dict.fromkeys(line.key for line in lines):
@@ -95,7 +101,7 @@ def order_totals(lines: list[LineAmounts], currency: Row) -> tuple[float, float]
         else:
             sum_rounded = net
         untaxed += net + (_whole(rounded(aim, step) - sum_rounded, step, digits) if aim else 0.0)
-    return rounded(untaxed, step), rounded(tax, step)
+    return rounded(untaxed, step), taxes
 
 
 def _whole(delta: float, step: float, digits: int) -> float:

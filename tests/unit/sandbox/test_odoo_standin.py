@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from counterfoil_sandbox.odoo import Odoo, make_app, seed
-from counterfoil_sandbox.odoo_store import RECORDINGS, OdooError
+from counterfoil_sandbox.odoo_schema import RECORDINGS, OdooError
 from counterfoil_sandbox.serving import serving
 
 ERRORS = json.loads((RECORDINGS / "errors_19.json").read_text())
