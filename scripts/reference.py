@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""Write docs/reference from the code: events, operations, configuration, versions of Odoo. --check: are they so?
+
+Everything stands in the code once: EVENT_TYPES, the connectors' CAPABILITIES, SETTINGS and manifests, the models of
+the blueprint and the table of Odoo's versions. Nothing here knows a fact of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from counterfoil.blueprint import Blueprint, format_duration, parse
+from counterfoil.blueprint import model as blueprint_model
+from counterfoil.connectors.odoo import versions
+from counterfoil.doors import assembly
+from counterfoil.retail.events import EVENT_TYPES
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "reference"
+EXAMPLE = ROOT / "examples" / "blueprint.yaml"
+MADE = "<!-- Made by scripts/reference.py from the code; change it there. -->"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    return [_row(head), _row(["---"] * len(head)), *map(_row, rows), ""]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) or "–" for cell in cells) + " |"
+
+
+def code(names: Iterable[str]) -> str:
+    """Names as code, with commas."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def manifest(connector: ModuleType) -> dict[str, Any]:
+    """A connector's manifest.toml."""
+    with (Path(str(connector.__file__)).parent / "manifest.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def example() -> Blueprint:
+    """The example's flows are the default ones."""
+    return parse(EXAMPLE.read_bytes(), known=assembly.catalogue(), environ={}, require_secrets=False)
+
+
+# Events
+
+
+def events() -> str:
+    """What happens, who says so, and what the default flows do then."""
+    plan = example()
+    rows = [
+        (f"`{name}`", words, _said_by(name), code(dict.fromkeys(f.do for f in plan.flows if f.on == name)))
+        for name, words in EVENT_TYPES.items()
+    ]
+    lines = ["# Events", "", MADE, ""]
+    lines += [
+        "Each event is an immutable fact in a CloudEvents 1.0 envelope. “Said by” names the kind of system whose own "
+        "changes become it, or the operation that brings it about. The last column is what the flows of "
+        "[examples/blueprint.yaml](../../examples/blueprint.yaml) do then.",
+        "",
+    ]
+    return "\n".join([*lines, *table(("event", "what it means", "said by", "the default flows do"), rows)])
+
+
+def _said_by(event: str) -> str:
+    reports, brings = [], []
+    for name, connector in assembly.CONNECTORS.items():
+        capabilities = connector.CAPABILITIES
+        if event in capabilities["events"]:
+            reports.append(name)
+        brings += [f"`{name}.{op['name']}`" for op in capabilities["operations"] if event in op["emits"]]
+    return ", ".join([*reports, *brings])
+
+
+# Operations
+
+
+def operations() -> str:
+    """What each kind of system can be asked to do, and how it is idempotent."""
+    lines = ["# Operations", "", MADE, ""]
+    lines += ["`hub.ask` is the hub's own: it puts the event before a person.", ""]
+    for name, connector in assembly.CONNECTORS.items():
+        said = manifest(connector)
+        lines += [f"## {said.get('title', name)}", ""]
+        lines += _facts(said)
+        told = {entry["name"]: entry for entry in said.get("operations", []) if isinstance(entry, Mapping)}
+        rows = []
+        for operation in connector.CAPABILITIES["operations"]:
+            entry = told.get(operation["name"], {})
+            rows.append(
+                (
+                    f"`{operation['name']}`",
+                    operation["stream"],
+                    code(sorted(operation["emits"])),
+                    str(entry.get("idempotent_by", said.get("idempotency", {}).get("how", ""))),
+                    str(entry.get("remaining_window", "")),
+                )
+            )
+        lines += table(("operation", "stream", "brings about", "idempotent by", "what window remains"), rows)
+    return "\n".join(lines)
+
+
+def _facts(said: Mapping[str, Any]) -> list[str]:
+    """The manifest's plain facts, in its own order."""
+    rows = [(key, _words(value)) for key, value in said.items() if key in ("versions", "api", "auth")]
+    for section in ("reads", "writes", "limits", "quality"):
+        rows += [(f"{section}: {key}".replace("_", " "), _words(value)) for key, value in said.get(section, {}).items()]
+    return table(("about", "what it is"), rows)
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# Configuration
+
+
+def configuration() -> str:
+    """Every key of the blueprint."""
+    lines = ["# The blueprint", "", MADE, ""]
+    lines += [
+        "One YAML file. `counterfoil check` names every problem with its line. Durations are written `60s`, `2m`, "
+        "`48h` or `1d`, rates `10/s`, `300/min` or `5000/h`. Secrets are only referred to: `${NAME}` or "
+        "`{file: path}`. "
+        "[examples/blueprint.yaml](../../examples/blueprint.yaml) shows every key.",
+        "",
+        "## The whole",
+        "",
+    ]
+    lines += _model(Blueprint, leave_out=("counterfoil",), expected=_SECTIONS)
+    lines += ["## systems: NAME", ""]
+    lines += _model(blueprint_model.System, leave_out=("name", "settings"), expected=_SYSTEM)
+    for name, connector in assembly.CONNECTORS.items():
+        info = assembly.catalogue().connectors[name]
+        lines += [
+            f"### connector: {name}",
+            "",
+            f"Polled every {format_duration(info.poll)} unless `poll` says more.",
+            "",
+        ]
+        rows = [
+            (f"`{s.name}`", " and ".join(filter(None, ("required" * s.required, "secret" * s.secret))), s.help)
+            for s in connector.SETTINGS
+        ]
+        lines += table(("key", "kind", "what it is"), rows)
+    for title, part in _PARTS:
+        lines += [f"## {title}", "", (inspect.getdoc(part) or "").split("\n\n")[0], "", *_model(part)]
+    return "\n".join(lines)
+
+
+_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("flows", blueprint_model.Flow),
+    ("channels: SHOP", blueprint_model.Channel),
+    ("orders", blueprint_model.OrderChoices),
+    ("customers", blueprint_model.CustomerRules),
+    ("taxes", blueprint_model.TaxRow),
+    ("payments", blueprint_model.PaymentRow),
+    ("exceptions", blueprint_model.ExceptionOwners),
+)
+_SECTIONS = {
+    "store": "`sqlite:///file.db` or `postgresql://user:${PASSWORD}@host/database`",
+    "systems": "the systems by name; see below",
+    "owners": "which system owns `order`, `customer`, `product` and `stock`",
+    "flows": "a list of flows; see below",
+    "channels": "what each shop is told; see below",
+    "orders": "see below",
+    "customers": "see below",
+    "taxes": "see below",
+    "payments": "see below",
+    "exceptions": "see below",
+}
+_SYSTEM = {
+    "poll": "a duration such as 60s: how often it is polled; without it as its connector does",
+    "overlap": "a duration such as 2m: how far back each poll looks again",
+    "cut_over": "a date and time with its zone: orders created before are not wanted, but by `counterfoil import`",
+}
+
+
+def _model(
+    model: type[BaseModel], leave_out: Sequence[str] = (), expected: Mapping[str, str] | None = None
+) -> list[str]:
+    rows = []
+    for name, field in model.model_fields.items():
+        if name in leave_out:
+            continue
+        key = str(field.validation_alias or name)
+        if model is blueprint_model.ExceptionOwners and name == "by_reason":
+            key = "a reason or an outcome"
+        words = (expected or {}).get(name) or field.description or ""
+        if key == "on":
+            words += ", or a list of them"
+        rows.append((f"`{key}`", _default(field), words))
+    return table(("key", "default", "what it is"), rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, blueprint_model.Secret):
+        return f"`{value.written}`"
+    if hasattr(value, "total_seconds"):
+        return f"`{format_duration(value)}`"
+    if isinstance(value, Mapping):
+        return ", ".join(f"`{key}: {text}`" for key, text in value.items())
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`" if value else ""
+    if isinstance(value, Enum):
+        return f"`{value.value}`"
+    if value is None or value == "" or value is PydanticUndefined or isinstance(value, BaseModel):
+        return ""
+    return f"`{value}`"
+
+
+# Versions
+
+
+def odoo_versions() -> str:
+    """How the versions of Odoo differ, as far as this connector is concerned."""
+    lines = ["# Versions of Odoo", "", MADE, ""]
+    known = list(versions.BY_VERSION.values())
+    tried = ", ".join(f"{each.major}.0" for each in known if each.tried)
+    rest = ", ".join(f"{each.major}.0" for each in known if not each.tried)
+    lines += [
+        f"Odoo {versions.OLDEST} to {versions.NEWEST} are served. What is said of {tried} comes from live servers; of "
+        f"{rest} from knowledge of those releases, never tried, and `counterfoil doctor` says so. A newer one is taken "
+        f"for {versions.NEWEST} with a warning. What a row names is where Odoo differs; “–”: this version has no such "
+        "field.",
+        "",
+    ]
+    words = dict(_comments())
+    rows = []
+    for field in fields(versions.Names):
+        if field.name in ("major", "tried"):
+            continue
+        values = [_version_value(getattr(each, field.name)) for each in known]
+        if len(set(values)) > 1:
+            rows.append((field.name.replace("_", " "), words.get(field.name, ""), *values))
+    head = ("what", "where", *(f"{each.major}" for each in known))
+    return "\n".join([*lines, *table(head, rows)])
+
+
+def _comments() -> Iterator[tuple[str, str]]:
+    """What stands behind each field of Names in its source; a section's name where nothing does."""
+    section = ""
+    for line in inspect.getsource(versions.Names).splitlines():
+        heading = re.fullmatch(r"    # (.+)", line)
+        found = re.fullmatch(r"    (\w+): [^#]+(?:# (.+))?", line)
+        if heading:
+            section = heading[1]
+        elif found:
+            yield found[1], found[2] or section
+
+
+def _version_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        flat = [" ".join(part) if isinstance(part, tuple) else str(part) for part in value]
+        return code(flat)
+    return f"`{value}`" if value else ""
+
+
+PAGES = {
+    "events.md": events,
+    "operations.md": operations,
+    "configuration.md": configuration,
+    "odoo-versions.md": odoo_versions,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or say which are out of date; the exit code."""
+    if list(arguments) not in ([], ["--check"]):
+        sys.stderr.write("usage: scripts/reference.py [--check]\n")
+        return 2
+    stale = []
+    for name, make in PAGES.items():
+        text, file = make().rstrip() + "\n", FOLDER / name
+        if file.is_file() and file.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not arguments:
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {file.relative_to(ROOT)}\n")
+    if arguments and stale:
+        sys.stderr.write(f"docs/reference is out of date: {', '.join(stale)}. Run make reference.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
