@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("erp_suite", "odoo_suite", "odoo_place")
+pytest.register_assert_rewrite("erp_suite", "afterwards_suite", "odoo_suite", "odoo_place")
 
 from odoo_place import Erp, StandInErp, before  # noqa: E402
 

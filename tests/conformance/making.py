@@ -9,13 +9,14 @@ from typing import Any
 
 from counterfoil.hub.contract import Item
 from counterfoil.retail.money import Money, total
-from counterfoil.retail.order import Line, LineKind, Order, Payment, Status, Tax, TaxRate
-from counterfoil.retail.party import Address, Customer
+from counterfoil.retail.order import Line, LineKind, Order, Payment, Refund, RefundLine, Status, Tax, TaxRate
+from counterfoil.retail.party import Account, Address, Customer
 
 PLACED = datetime(2026, 11, 2, 10, 30, tzinfo=UTC)
 PARIS = Address(
     name="First Light", street="1 rue de la Paix", city="Paris", postcode="75002", country="FR", phone="+33 1 02 03 04"
 )
+REFUNDED = datetime(2026, 11, 9, 8, 0, tzinfo=UTC)
 LYON = PARIS.model_copy(update={"street": "2 place Bellecour", "city": "Lyon", "postcode": "69002"})
 
 
@@ -106,11 +107,55 @@ def item(
     event_type: str = "order.placed",
     before: Order | None = None,
     state: Order | None = None,
+    **more: Any,
 ) -> Item:
-    """The order as an operation gets it. `state`: what is known of it by now, where that is newer."""
-    data: dict[str, Any] = {"order": of.model_dump(mode="json"), "level": level}
+    """The order as an operation gets it. `state`: what is known of it by now, where that is newer; `more` data."""
+    data: dict[str, Any] = {"order": of.model_dump(mode="json"), "level": level, **more}
     if before is not None:
         data["before"] = before.model_dump(mode="json")
     if state is not None:
         data["state"] = state.model_dump(mode="json")
     return Item(delivery, of.canonical_id, of.canonical_id, event_type, data, link, attempt)
+
+
+def given_back(of: Order, number: str, amount: str = "", **quantities: str) -> Refund:
+    """A refund of the order, known whole: an amount, or so many units of each line (`l100="1"`; nought: money only).
+
+    Units are given back with their part of the line's net and taxes; without an amount, that is the amount.
+    """
+    parts = []
+    for line in of.lines:
+        text = quantities.get(f"l{line.id}")
+        if text is None:
+            continue
+        quantity = Decimal(text)
+        share = quantity / line.quantity if quantity else Decimal(1)
+        net = Money(line.net.amount * share, of.currency).rounded()
+        taxes = tuple(
+            Tax(code=t.code, amount=Money(t.amount.amount * share, of.currency).rounded()) for t in line.taxes
+        )
+        parts.append(RefundLine(line=line.id, kind=line.kind, quantity=quantity, net=net, taxes=taxes))
+    told = sum((p.net + total((t.amount for t in p.taxes), of.currency) for p in parts), Money.zero(of.currency))
+    money = Money.of(amount, of.currency) if amount else told
+    return Refund(id=number, amount=money, reason="changed my mind", refunded_at=REFUNDED, lines=tuple(parts))
+
+
+def refunded(of: Order, *refunds: Refund, **more: Any) -> Item:
+    """The event that tells of an order's refunds."""
+    told = of.model_copy(update={"refunds": tuple(r.model_copy(update={"lines": ()}) for r in refunds)})
+    return item(told, event_type="order.refund_read", refunds=[r.model_dump(mode="json") for r in refunds], **more)
+
+
+def about(of: Order, event_type: str = "shipment.dispatched", link: str = "") -> Item:
+    """The order as an operation gets it from the ERP's own events: without the shop's order."""
+    return Item(1, of.canonical_id, of.canonical_id, event_type, {}, link)
+
+
+def account(number: str, link: str = "", email: str = "", billing: Address = PARIS, **customer: str) -> Item:
+    """A shop's customer as an operation gets it."""
+    person = Customer(
+        **{"id": number, "name": "First Light", "email": email or f"member-{number}@shop.example", **customer}
+    )
+    state = Account(system="web", id=number, customer=person, billing=billing)
+    data = {"customer": state.model_dump(mode="json"), "state": state.model_dump(mode="json")}
+    return Item(1, state.canonical_id, state.canonical_id, "customer.changed", data, link)

@@ -117,6 +117,12 @@ class Erp:
         assert len(found) == 1, f"{len(found)} orders stand in Odoo for {order.canonical_id}"
         return found[0]
 
+    def number(self, order: Order) -> int:
+        """Of the one that stands there; without looking at all of it, as `one` does."""
+        found = self.api.read("sale.order", [["origin", "=", order.canonical_id]], ["id"])
+        assert len(found) == 1, f"{len(found)} orders stand in Odoo for {order.canonical_id}"
+        return int(found[0]["id"])
+
     def customers(self, email: str) -> list[int]:
         """Top-level partners with this address, in any case."""
         domain = [["email", "=ilike", email], ["parent_id", "=", False]]
@@ -128,8 +134,8 @@ class Erp:
         return self.api.read("res.partner", [["parent_id", "=", partner]], fields)
 
     def payments(self, order: Order) -> list[dict[str, Any]]:
-        """All payments that name this order, drafts too."""
-        fields = ["memo", "amount", "state", "currency_id", "journal_id", "date", "partner_id"]
+        """All payments that name this order, drafts too, with their journal entries."""
+        fields = ["memo", "amount", "state", "currency_id", "journal_id", "date", "partner_id", "move_id"]
         return self.api.read("account.payment", [["memo", "ilike", f"{order.number} "]], fields)
 
     def everything(self, order: Order) -> dict[str, Any]:
@@ -157,25 +163,25 @@ class Erp:
 
     def write(self, order: Order, **values: Any) -> None:
         """A person changes the order's own fields."""
-        self.api.call("sale.order", "write", ids=[self.one(order).id], vals=values)
+        self.api.call("sale.order", "write", ids=[self.number(order)], vals=values)
 
     def cancel(self, order: Order) -> None:
         """A person cancels it."""
-        self.api.call("sale.order", "action_cancel", ids=[self.one(order).id])
+        self.api.call("sale.order", "action_cancel", ids=[self.number(order)])
 
     def delete(self, order: Order) -> None:
         """A person cancels and deletes it."""
-        number = self.one(order).id
+        number = self.number(order)
         self.api.call("sale.order", "action_cancel", ids=[number])
         self.api.call("sale.order", "unlink", ids=[number])
 
     def lock(self, order: Order) -> None:
         """A person locks it."""
-        self.api.call("sale.order", "action_lock", ids=[self.one(order).id])
+        self.api.call("sale.order", "action_lock", ids=[self.number(order)])
 
     def change_price(self, order: Order, price: float) -> None:
         """A person gives the first line another price."""
-        lines = self.api.read("sale.order.line", [["order_id", "=", self.one(order).id]], ["id"])
+        lines = self.api.read("sale.order.line", [["order_id", "=", self.number(order)]], ["id"])
         self.api.call("sale.order.line", "write", ids=[lines[0]["id"]], vals={"price_unit": price})
 
     def make_customer(self, email: str, **values: Any) -> int:
@@ -204,9 +210,94 @@ class Erp:
             before = {"tax_calculation_rounding_method": company["tax_calculation_rounding_method"]}
             self.api.call("res.company", "write", ids=[company["id"]], vals=before)
 
-    def ship(self, order: Order) -> None:
-        """The goods leave the house."""
-        raise NotImplementedError
+    def ship(self, order: Order, **parts: float) -> None:
+        """The goods leave the house: all that waits, or so many of each SKU (`sku_a=1`) and the rest later."""
+        picking = self.waiting(order)[-1]["id"]
+        moves = self.api.read("stock.move", [["picking_id", "=", picking]], ["product_id", "product_uom_qty"])
+        for move in moves:
+            sku = move["product_id"][1].partition("]")[0].strip("[").lower().replace("-", "_")
+            quantity = parts.get(sku, 0.0) if parts else move["product_uom_qty"]
+            self.api.call("stock.move", "write", ids=[move["id"]], vals={"quantity": quantity, "picked": True})
+        context = {"skip_sms": True, "skip_backorder": True}
+        self.api.call("stock.picking", "button_validate", ids=[picking], context=context)
+
+    # --- what became of it --------------------------------------------------------------------------------------
+
+    def pickings(self, order: Order) -> list[dict[str, Any]]:
+        """Deliveries and returns of the order, cancelled ones left out, oldest first."""
+        domain = [["sale_id", "=", self.number(order)], ["state", "!=", "cancel"]]
+        return self.api.read("stock.picking", domain, ["name", "state", "picking_type_code", "partner_id", "return_id"])
+
+    def waiting(self, order: Order) -> list[dict[str, Any]]:
+        """Deliveries that have not left yet."""
+        return [p for p in self.pickings(order) if p["picking_type_code"] == "outgoing" and p["state"] != "done"]
+
+    def to_ship(self, order: Order) -> dict[str, float]:
+        """Units in deliveries that have not left yet, by SKU."""
+        return self._units([p["id"] for p in self.waiting(order)])
+
+    def to_come_back(self, order: Order) -> dict[str, float]:
+        """Units in returns that the warehouse has not received yet, by SKU."""
+        back = [p for p in self.pickings(order) if p["picking_type_code"] == "incoming" and p["state"] != "done"]
+        return self._units([p["id"] for p in back])
+
+    def _units(self, pickings: list[int]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        domain = [["picking_id", "in", pickings], ["state", "!=", "cancel"]]
+        for move in self.api.read("stock.move", domain, ["product_id", "product_uom_qty"]):
+            sku = move["product_id"][1].partition("]")[0].strip("[")
+            found[sku] = found.get(sku, 0.0) + move["product_uom_qty"]
+        return found
+
+    def invoices(self, order: Order) -> list[dict[str, Any]]:
+        """Customer invoices of the order, oldest first."""
+        return self._moves(order, "out_invoice")
+
+    def credit_notes(self, order: Order) -> list[dict[str, Any]]:
+        """Credit notes of the order, oldest first."""
+        return self._moves(order, "out_refund")
+
+    def _moves(self, order: Order, kind: str) -> list[dict[str, Any]]:
+        fields = ["name", "state", "amount_total", "amount_tax", "amount_residual", "payment_state", "write_date"]
+        fields += ["reversed_entry_id", "invoice_date", "currency_id"]
+        [standing] = self.api.read("sale.order", [["origin", "=", order.canonical_id]], ["name"])
+        domain = [["move_type", "=", kind], ["invoice_origin", "=", standing["name"]]]
+        return self.api.read("account.move", domain, fields)
+
+    def charged(self, move: dict[str, Any]) -> list[tuple[str, float, float, float]]:
+        """(name, quantity, net, gross) of each line of an invoice or credit note."""
+        domain = [["move_id", "=", move["id"]], ["display_type", "=", "product"]]
+        fields = ["name", "quantity", "price_subtotal", "price_total"]
+        rows = self.api.read("account.move.line", domain, fields)
+        return [(r["name"], r["quantity"], r["price_subtotal"], r["price_total"]) for r in rows]
+
+    def is_balanced(self, move: dict[str, Any]) -> bool:
+        """Whether the entry's debit is its credit."""
+        lines = self.api.read("account.move.line", [["move_id", "=", move["id"]]], ["debit", "credit"])
+        return round(sum(each["debit"] - each["credit"] for each in lines), 6) == 0
+
+    def to_invoice(self, order: Order) -> list[float]:
+        """What Odoo would invoice now, by line."""
+        domain = [["order_id", "=", self.number(order)]]
+        return [row["qty_to_invoice"] for row in self.api.read("sale.order.line", domain, ["qty_to_invoice"])]
+
+    def money(self, order: Order) -> list[tuple[str, float, str]]:
+        """(direction, amount, state) of each payment of the order, oldest first."""
+        fields = ["payment_type", "amount", "state"]
+        rows = self.api.read("account.payment", [["memo", "ilike", f"{order.number} "]], fields)
+        return [(row["payment_type"], row["amount"], row["state"]) for row in rows]
+
+    def mails(self, order: Order) -> list[dict[str, Any]]:
+        """Mails that went or wait to go out about the order."""
+        domain = [["model", "=", "sale.order"], ["res_id", "=", self.number(order)], ["message_type", "=", "email"]]
+        return self.api.read("mail.message", domain, ["subject"])
+
+    def merge_customers(self, gone: int, stays: int) -> None:
+        """A person merges two customers with Odoo's own wizard."""
+        wizard = "base.partner.merge.automatic.wizard"
+        values = {"partner_ids": [[6, 0, [gone, stays]]], "dst_partner_id": stays, "state": "selection"}
+        number = self.api.call(wizard, "create", vals_list=[values])
+        self.api.call(wizard, "action_merge", ids=number)
 
     # --- trouble ------------------------------------------------------------------------------------------------
 
@@ -240,11 +331,6 @@ class StandInErp(Erp):
     """The stand-in."""
 
     state: StandIn
-
-    def ship(self, order: Order) -> None:
-        """Deliveries are not played: the quantity is written as a delivery would."""
-        for line in self.api.read("sale.order.line", [["order_id", "=", self.one(order).id]], ["id"]):
-            self.api.call("sale.order.line", "write", ids=[line["id"]], vals={"qty_delivered": 1.0})
 
     def key_without_rights(self) -> str:
         """A second key, for whom the models are closed."""

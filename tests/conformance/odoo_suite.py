@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from erp_suite import NUMBERS, Accept, Connect, ErpSuite, Make, deliver, failed
+from afterwards_suite import AfterwardsSuite
+from erp_suite import NUMBERS, Accept, Connect, Make, deliver, failed
 from making import item, line
 from odoo_place import RULES, Erp
 
@@ -13,7 +14,7 @@ from counterfoil.connectors.odoo import Rules, TaxRule, translate
 from counterfoil.hub.contract import Failure, Kind, Mark
 
 
-class OdooSuite(ErpSuite):
+class OdooSuite(AfterwardsSuite):
     """Stand-in and real server alike."""
 
     async def test_a_tax_that_odoo_holds_to_be_in_the_price(self, erp: Erp, new: Make, connect: Connect) -> None:
@@ -122,6 +123,7 @@ class OdooSuite(ErpSuite):
         rows = erp.api.read("product.product", [["default_code", "=like", "COUNTERFOIL-%"]], ["default_code"])
         assert sorted(r["default_code"] for r in rows) == [
             "COUNTERFOIL-FEE",
+            "COUNTERFOIL-REFUND",
             "COUNTERFOIL-ROUNDING",
             "COUNTERFOIL-SHIPPING",
         ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
-pytest.register_assert_rewrite("erp_suite", "odoo_suite", "odoo_place")
+pytest.register_assert_rewrite("erp_suite", "afterwards_suite", "odoo_suite", "odoo_place")
 
 from odoo_place import Erp, before  # noqa: E402
 from odoo_real import RealErp, an_odoo, odoo19  # noqa: E402

@@ -53,33 +53,6 @@ class RealErp(Erp):
 
     norights = ""
 
-    def ship(self, order: Order) -> None:
-        """The delivery is validated, without anything in stock."""
-        pickings = self.api.read("stock.picking", [["origin", "=", self.one(order).seen.number]], ["move_ids"])
-        for move in self.api.read("stock.move", [["id", "in", pickings[0]["move_ids"]]], ["product_uom_qty"]):
-            vals = {"quantity": move["product_uom_qty"], "picked": True}
-            self.api.call("stock.move", "write", ids=[move["id"]], vals=vals)
-        context = {"skip_sms": True, "skip_backorder": True}
-        self.api.call("stock.picking", "button_validate", ids=[pickings[0]["id"]], context=context)
-
-    def payments(self, order: Order) -> list[dict[str, Any]]:
-        """With their journal entries."""
-        rows = super().payments(order)
-        moves = self.api.read("account.payment", [["id", "in", [row["id"] for row in rows]]], ["move_id"])
-        return [row | move for row, move in zip(rows, moves, strict=True)]
-
-    def invoice(self, number: int) -> dict[str, Any]:
-        """Invoice all of an order and post it."""
-        context = {"active_model": "sale.order", "active_ids": [number], "active_id": number}
-        wizard = self.api.call("sale.advance.payment.inv", "create", vals_list=[{}], context=context)
-        self.api.call("sale.advance.payment.inv", "create_invoices", ids=wizard, context=context)
-        [order] = self.api.read("sale.order", [["id", "=", number]], ["invoice_ids"])
-        self.api.call("account.move", "action_post", ids=order["invoice_ids"])
-        [invoice] = self.api.read(
-            "account.move", [["id", "in", order["invoice_ids"]]], ["amount_total", "amount_tax", "state"]
-        )
-        return invoice
-
     @contextlib.contextmanager
     def discounts_on(self) -> Iterator[None]:
         """Discounts on order lines are switched on in the settings meanwhile."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 from erp_suite import Accept, Connect, Make, deliver, failed
@@ -29,22 +28,18 @@ Products: Create, Access Rights."""
 class TestOdoo19(OdooSuite):
     """Everything the suite asks of an ERP, and what only a real server can answer."""
 
-    async def test_invoices_and_payments_balance(self, erp: RealErp, new: Make, connect: Connect) -> None:
-        """case: F27 - every order of the table is invoiced and posted at the customer's total, and no entry of it
-        or of its payment is out of balance."""
-        names = list(self.AMOUNTS)
-        orders = [new(*self.AMOUNTS[name][0], **self.AMOUNTS[name][1]) for name in names]
-        await deliver(connect().operations["accept_order"], [item(of) for of in orders])
-        for name, of in zip(names, orders, strict=True):
-            standing = erp.one(of)
-            invoice = erp.invoice(standing.id)
-            assert invoice["state"] == "posted", name
-            assert Decimal(str(invoice["amount_total"])) == standing.seen.total, name
-            assert Decimal(str(invoice["amount_tax"])) == standing.seen.tax, name
-            entries = [invoice["id"], *(p["move_id"][0] for p in erp.payments(of) if p["move_id"])]
-            for entry in entries:
-                lines = erp.api.read("account.move.line", [["move_id", "=", entry]], ["debit", "credit"])
-                assert round(sum(each["debit"] - each["credit"] for each in lines), 6) == 0, name
+    # A real server is slow. On the stand-in each step of a refund is lost, and met at, and refunds are tried in all
+    # four combinations; here the steps that post or are held by another of Odoo's constraints, and two combinations
+    # that have each value once. The rest of the suite is whole.
+    LOST = ("/account.move/load", "/account.payment/action_post", "/js_assign_outstanding_line")
+    MET = ("/account.move/load", "/account.move/action_post", "/account.payment/load", "/stock.picking/load")
+
+    @pytest.mark.parametrize(("how", "shipped"), [("invoiced", False), ("not invoiced", True)])
+    async def test_refunds_to_the_cent(
+        self, erp: RealErp, new: Make, connect: Connect, how: str, shipped: bool
+    ) -> None:
+        """case: F31 - as on the stand-in."""
+        await super().test_refunds_to_the_cent(erp, new, connect, how, shipped)
 
     async def test_a_pricelist_that_gives_discounts(self, erp: RealErp, new: Make, accept: Accept) -> None:
         """case: F24 - the shop has given its discounts already; Odoo's own must not come on top."""

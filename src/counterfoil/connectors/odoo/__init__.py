@@ -1,23 +1,21 @@
-"""Odoo as a system that takes orders: accept, amend, cancel. Served: Odoo 19 over JSON-2."""
+"""Odoo as a system that takes orders and tells what became of them, and of stock, products and customers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import httpx
 
-from counterfoil.connectors.odoo import doctor
-from counterfoil.connectors.odoo.client import Json2
+from counterfoil.connectors.odoo import doctor, fingerprint, reading
+from counterfoil.connectors.odoo import feeds as polled
+from counterfoil.connectors.odoo.connecting import connect
 from counterfoil.connectors.odoo.lookups import Lookups
-from counterfoil.connectors.odoo.operations import Operations, newest
+from counterfoil.connectors.odoo.operations import OFFERS, operations
 from counterfoil.connectors.odoo.rules import Rules, TaxRule
-from counterfoil.connectors.odoo.translate import conflict_keys
-from counterfoil.connectors.odoo.versions import V19
 from counterfoil.hub.contract import (
-    BadPayload,
     Feed,
     Finding,
-    Item,
     Observed,
     Operation,
     Raw,
@@ -29,23 +27,32 @@ __all__ = ["CAPABILITIES", "SETTINGS", "Odoo", "Rules", "TaxRule"]
 
 SETTINGS = (
     Setting("database", help="the database's name, where the server has several"),
+    Setting("login", help="the user's login, which Odoo 14 to 18 want beside the key"),
     Setting("api_key", required=True, secret=True, help="of a user with the groups that `counterfoil doctor` names"),
+    Setting("company", help="name or number of the company to work in, where the user sees several"),
+    Setting("api", help="json2 or jsonrpc; found out where it is not said"),
     Setting("timeout", help="seconds for one call, 45 by default"),
+    Setting("pricelist", help="name or external id of the pricelist that shops sell by; without it the list price"),
+    Setting("language", help="code of the language of names and texts of products, such as fr_FR"),
+    Setting("image_url", help="where shops can fetch pictures: {url} {model} {id} {digest} {sku} are filled in"),
+    Setting("reconcile_stock", help="how often all stock is read again, 15m by default"),
+    Setting("reconcile_products", help="how often all products are read again, 24h by default"),
+    Setting("reconcile_orders", help="how often all orders of the last 30 days are read again, 24h by default"),
 )
 
 CAPABILITIES = {
     "name": "odoo",
-    "events": frozenset[str](),
-    "operations": (
-        {"name": "accept_order", "stream": "order", "emits": frozenset({"order.accepted"})},
-        {"name": "amend_order", "stream": "order", "emits": frozenset({"order.accepted"})},
-        {"name": "cancel_order", "stream": "order", "emits": frozenset({"order.closed"})},
+    "poll": polled.OFTEN,
+    "feeds": ("stock", "fulfilment", "products", "customers"),
+    "events": frozenset(
+        {
+            *("order.confirmed", "order.backordered", "order.delivered", "order.invoiced", "order.credited"),
+            *("order.closed", "shipment.dispatched", "shipment.returned"),
+            *("stock.changed", "product.changed", "customer.changed"),
+        }
     ),
+    "operations": tuple({"name": each.name, "stream": each.stream, "emits": each.emits} for each in OFFERS),
 }
-
-BATCH = 20
-"""Confirming is the limit, larger batches gain nothing and wait longer for each other."""
-PARALLEL = 2
 
 
 class Odoo:
@@ -59,47 +66,52 @@ class Odoo:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.system = system
-        timeout = float(settings.get("timeout") or 45)
-        self.client = Json2(settings["url"], settings.get("database", ""), settings["api_key"], timeout, transport)
+        self.client = connect(settings, transport)
         self.lookups = Lookups(self.client, rules or Rules())
-        does = Operations(self.client, self.lookups, V19)
-        offered = (
-            ("accept_order", does.accept_order, ("order.accepted",)),
-            ("amend_order", does.amend_order, ("order.accepted",)),
-            ("cancel_order", does.cancel_order, ("order.closed",)),
-        )
-        self._operations = {
-            # a batch is about fifteen calls, each with its own shorter time-out
-            name: Operation(name, "order", run, BATCH, emits, 300.0, PARALLEL, _conflicts)
-            for name, run, emits in offered
-        }
+        self._url = settings["url"]
+        self._image_url = reading.picture_template(system, settings.get("image_url") or "")
+        self.sources = polled.Sources.of(self.client, settings.get("pricelist", ""), settings.get("language", ""))
+        self._feeds = polled.feeds(self.sources, polled.timing(system, settings))
+        self._operations = operations(self.client, self.lookups)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
-        """accept_order, amend_order, cancel_order."""
+        """All that is done to an Odoo; see operations.py."""
         return self._operations
 
     @property
     def feeds(self) -> Sequence[Feed]:
-        """None yet: Odoo is written to, not read from."""
-        return ()
+        """Stock, the ERP's side of orders, products and customers; see feeds.py."""
+        return self._feeds
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> Raw | None:
         """Odoo's own webhooks are unsigned and not taken."""
         raise Refused(404, "no_webhooks", "This system takes no webhooks.")
 
     def decode(self, raw: Raw) -> Observed:
-        """Nothing arrives from Odoo yet."""
-        raise BadPayload("not_expected", "Nothing is expected to arrive from Odoo.")
+        """The Fulfilment, StockLevel, Product or Account of a receipt. Raises BadPayload."""
+        return reading.decode(self.system, raw, self._url, self._image_url)
+
+    def articles(self) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
+        """Every sellable variant with its keys, by number. Raises Failure."""
+        return self.sources.catalogue.articles()
+
+    def people(self) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
+        """Every customer with its keys, by number. Raises Failure."""
+        return self.sources.people.people()
+
+    async def care(self) -> list[Finding]:
+        """Nothing breaks unseen: Odoo is polled, and a poll that fails says so itself."""
+        return []
 
     async def doctor(self) -> list[Finding]:
         """Look at everything orders need; never raises."""
-        return await doctor.examine(self.client, self.lookups)
+        return await doctor.examine(self.client, self.lookups, self.sources.catalogue)
+
+    async def fingerprint(self) -> dict[str, Any]:
+        """What is relied on in this Odoo, to be compared later (fingerprint.compare). Raises Failure."""
+        return await fingerprint.take(self.client)
 
     async def close(self) -> None:
         """Give back connections."""
         await self.client.close()
-
-
-def _conflicts(item: Item) -> frozenset[str]:
-    return conflict_keys(newest(item))

@@ -1,17 +1,21 @@
 """Talking to Odoo: one call is one transaction in Odoo. Raises Failure with the outcome of what went wrong.
 
-Only JSON-2 (Odoo 19 on) so far; JSON-RPC for 14–18 can stand beside it, as `call` is all that the rest knows.
+`Client` is all that the rest of the connector knows; `Json2` (Odoo 19 on) and `JsonRpc` (14 to 18, jsonrpc.py) are
+its two ways of speaking, `connect` (connecting.py) finds out which one a server needs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from counterfoil.connectors.odoo import errors
+from counterfoil.connectors.odoo.versions import Names, UnsupportedVersion, major_of, names
 from counterfoil.hub.contract import Failure, Kind, Outcome
 
 QUIET = {
@@ -23,54 +27,114 @@ QUIET = {
 """No chatter for each field: what happened is in the counterfoil, and it halves the time of a confirmation."""
 
 INSERT_ONLY = {**QUIET, "mode": "update", "noupdate": True}
-"""For `load()`: a row whose external id exists is left as it is (orm/models.py, _load_records)."""
+"""For `load()`: a row whose external id exists is left as it is (`_load_records` of 14 to 19 alike)."""
 
 
-class Json2:
-    """Odoo's JSON-2 API. `timeout` in seconds for each call."""
+class Client:
+    """One Odoo.
 
-    def __init__(
-        self,
-        url: str,
-        database: str,
-        api_key: str,
-        timeout: float,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        headers = {"Authorization": f"bearer {api_key}", "User-Agent": "counterfoil"}
-        if database:
-            headers["X-Odoo-Database"] = database
-        self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/"),
-            headers=headers,
-            timeout=httpx.Timeout(timeout, connect=5.0),
-            transport=transport,
-            limits=httpx.Limits(max_keepalive_connections=0),  # Odoo closes each connection anyway
-        )
+    No language is sent unless a call says one, so names and messages come in Odoo's source language, en_US, whatever
+    the user's (`Environment.lang` of 14 to 19). Sent with a write, en_US would become the language of new customers.
+    """
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Odoo's own clock when it gave its last answer (whole seconds, UTC); None before the first."""
+        raise NotImplementedError
 
     async def call(
         self,
         model: str,
         method: str,
         ids: Sequence[int] = (),
-        context: dict[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> Any:
-        """One method call; its result. Raises Failure."""
-        body: dict[str, Any] = {**arguments, "context": context or {}}
-        if ids:
-            body["ids"] = list(ids)
-        response = await self._send("POST", f"/json/2/{model}/{method}", body)
-        if response.status_code != 200:
-            raise Failure(errors.classify(response.status_code, response.headers, response.content))
-        try:
-            return response.json()
-        except ValueError as error:
-            raise Failure(errors.down("unreachable", f"HTTP 200 without JSON: {response.text[:200]}")) from error
+        """One method call, arguments by name; its result, None where the method has none. Raises Failure."""
+        raise NotImplementedError
 
-    async def _send(self, verb: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    async def version(self) -> tuple[str, str | None]:
+        """(server version, its Date header), without signing in. Raises Failure."""
+        raise NotImplementedError
+
+    async def names(self) -> Names:
+        """What things are called in this Odoo's version. Raises Failure."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Give back connections."""
+        raise NotImplementedError
+
+    async def search_read(
+        self,
+        model: str,
+        domain: Sequence[Any],
+        fields: Sequence[str],
+        archived: bool = False,
+        order: str = "",
+        limit: int = 0,
+        offset: int = 0,
+        context: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Records by domain; with `archived`, also those that are not active; with `limit`, at most as many."""
+        context = {**(context or {}), **({"active_test": False} if archived else {})}
+        arguments: dict[str, Any] = {"domain": list(domain), "fields": list(fields), "context": context}
+        arguments |= {name: value for name, value in (("order", order), ("limit", limit), ("offset", offset)) if value}
+        return list(await self.call(model, "search_read", **arguments))
+
+    async def load(
+        self,
+        model: str,
+        fields: list[str],
+        rows: list[list[str]],
+        context: Mapping[str, Any] = INSERT_ONLY,
+    ) -> tuple[list[int], list[dict[str, Any]]]:
+        """Import by external id, insert-only by default: (ids, []) or ([], messages) with everything rolled back.
+
+        Raises Failure where not a row is to blame but a lost race or a right that is missing.
+        """
+        answer = await self.call(model, "load", context=context, fields=fields, data=rows)
+        if answer["ids"] is False:
+            messages = list(answer["messages"])
+            outcome = errors.load_failed(messages)
+            if outcome.kind is not Kind.REJECTED:
+                raise Failure(outcome)
+            return [], messages
+        return list(answer["ids"]), []
+
+    async def price_digits(self) -> int:
+        """How many decimals unit prices of order lines have ('Product Price'). Raises Failure.
+
+        From the field itself: the setting, decimal.precision, is for administrators alone on most versions.
+        """
+        told = await self.call("sale.order.line", "fields_get", allfields=["price_unit"], attributes=["digits"])
+        digits = (told.get("price_unit") or {}).get("digits")
+        return int(digits[1]) if digits else 2
+
+
+class Http:
+    """The connection under a client: what breaks becomes a Failure, each answer tells the time."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.time: datetime | None = None
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/"),
+            headers={"User-Agent": "counterfoil", **headers},
+            timeout=httpx.Timeout(timeout, connect=5.0),
+            transport=transport,
+            limits=httpx.Limits(max_keepalive_connections=0),  # Odoo closes each connection anyway
+        )
+
+    async def send(self, verb: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The answer, whatever its status. Raises Failure."""
         try:
-            return await self._http.request(
+            response = await self._http.request(
                 verb,
                 path,
                 content=None if body is None else json.dumps(body).encode(),
@@ -85,6 +149,8 @@ class Json2:
             # sent, but no answer: it may have been carried out. The operations look before they write
             lost = Outcome(Kind.RETRY, "answer_lost", "Odoo took the call but its answer was lost.", words)
             raise Failure(lost) from error
+        self.time = time_of(response.headers.get("date")) or self.time
+        return response
 
     async def _alive(self) -> bool:
         """Whether Odoo answers at all: tells a lost answer from an outage."""
@@ -93,42 +159,97 @@ class Json2:
         except httpx.HTTPError:
             return False
 
-    async def search_read(
-        self, model: str, domain: list[Any], fields: Sequence[str], archived: bool = False, order: str = ""
-    ) -> list[dict[str, Any]]:
-        """Records by domain; with `archived`, also those that are not active."""
-        context = {"active_test": False} if archived else {}
-        arguments: dict[str, Any] = {"domain": domain, "fields": list(fields), "context": context}
-        if order:
-            arguments["order"] = order
-        return list(await self.call(model, "search_read", **arguments))
-
-    async def load(
-        self, model: str, fields: list[str], rows: list[list[str]]
-    ) -> tuple[list[int], list[dict[str, Any]]]:
-        """Insert-only import by external id: (ids, []) or ([], messages) with everything rolled back.
-
-        Raises Failure where not a row is to blame but a lost race or a right that is missing.
-        """
-        answer = await self.call(model, "load", context=INSERT_ONLY, fields=fields, data=rows)
-        if answer["ids"] is False:
-            messages = list(answer["messages"])
-            outcome = errors.load_failed(messages)
-            if outcome.kind is not Kind.REJECTED:
-                raise Failure(outcome)
-            return [], messages
-        return list(answer["ids"]), []
-
-    async def version(self) -> tuple[str, str | None]:
-        """(server version, its Date header), without signing in. Raises Failure."""
-        response = await self._send("GET", "/web/version")
-        if response.status_code != 200:
-            raise Failure(errors.classify(response.status_code, response.headers, response.content))
-        try:
-            return str(response.json()["version"]), response.headers.get("date")
-        except (ValueError, KeyError, TypeError) as error:
-            raise Failure(errors.down("unreachable", "/web/version does not answer like an Odoo 19")) from error
-
     async def close(self) -> None:
         """Give back connections."""
         await self._http.aclose()
+
+
+class Json2(Client):
+    """Odoo's JSON-2 API. `timeout` in seconds for each call; `speaks` are the names of its version."""
+
+    def __init__(
+        self,
+        url: str,
+        database: str,
+        api_key: str,
+        timeout: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+        speaks: Names | None = None,
+    ) -> None:
+        headers = {"Authorization": f"bearer {api_key}"} | ({"X-Odoo-Database": database} if database else {})
+        self._http = Http(url, headers, timeout, transport)
+        self._names = speaks
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Odoo's own clock when it gave its last answer."""
+        return self._http.time
+
+    async def call(
+        self,
+        model: str,
+        method: str,
+        ids: Sequence[int] = (),
+        context: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """One method call; its result. Raises Failure."""
+        body: dict[str, Any] = {**arguments, "context": dict(context or {})}
+        if ids:
+            body["ids"] = list(ids)
+        response = await self._http.send("POST", f"/json/2/{model}/{method}", body)
+        if response.status_code != 200:
+            raise Failure(errors.classify(response.status_code, response.headers, response.content))
+        try:
+            return response.json()
+        except ValueError as error:
+            raise Failure(errors.down("unreachable", f"HTTP 200 without JSON: {response.text[:200]}")) from error
+
+    async def version(self) -> tuple[str, str | None]:
+        """(server version, its Date header), without signing in. Raises Failure."""
+        told = await web_version(self._http)
+        if told is None:
+            raise Failure(errors.down("unreachable", "/web/version does not answer like an Odoo 19"))
+        return told
+
+    async def names(self) -> Names:
+        """Those it was made with, else by asking for the version."""
+        if self._names is None:
+            self._names = known((await self.version())[0])
+        return self._names
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._http.close()
+
+
+def time_of(date: str | None) -> datetime | None:
+    """An HTTP Date header; None where there is none that can be read."""
+    try:
+        told = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    # naive where a proxy added a second date; HTTP knows no other zone than UTC
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+
+
+async def web_version(http: Http) -> tuple[str, str | None] | None:
+    """(server version, Date header) as /web/version tells it, from Odoo 19 on; None where there is no such page.
+
+    Raises Failure where nobody answers.
+    """
+    response = await http.send("GET", "/web/version")
+    if response.status_code in (429, 502, 503, 504):
+        raise Failure(errors.classify(response.status_code, response.headers, response.content))
+    try:
+        return str(response.json()["version"]), response.headers.get("date")
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def known(version: str) -> Names:
+    """The names of a server version. Raises Failure where it is not served."""
+    try:
+        return names(major_of(version))
+    except UnsupportedVersion as error:
+        raise Failure(errors.unsupported(str(error))) from error

@@ -31,11 +31,13 @@ class Parties:
 
 def keys(order: Order, match: Sequence[str]) -> list[tuple[str, str]]:
     """The match keys the order offers, in the declared order: [("email", "a@b.example"), …]."""
-    values = {
-        "email": normal_email(order.customer.email or order.billing.email),
-        "vat": normal_vat(order.customer.vat),
-        "phone": normal_phone(order.customer.phone or order.billing.phone),
-    }
+    customer, billing = order.customer, order.billing
+    return match_keys(customer.email or billing.email, customer.vat, customer.phone or billing.phone, match)
+
+
+def match_keys(email: str, vat: str, phone: str, match: Sequence[str]) -> list[tuple[str, str]]:
+    """The declared ones among these keys, in the declared order, as they are compared; empty ones left out."""
+    values = {"email": normal_email(email), "vat": normal_vat(vat), "phone": normal_phone(phone)}
     return [(rule, values[rule]) for rule in match if values[rule]]
 
 
@@ -52,7 +54,8 @@ async def resolve(orders: Sequence[Order], lookups: Lookups, reference: Referenc
     known = await lookups.external_ids(set(names.values()), "res.partner")
     result: dict[str, Parties | Impossible] = {}
     strangers = [o for o in orders if names[o.canonical_id] not in known]
-    found = await _search(strangers, lookups)
+    offered = [key for order in strangers for key in keys(order, match)]
+    found = await found_by(offered, lookups)
     fresh: dict[str, Order] = {}
     for order in strangers:
         try:
@@ -75,11 +78,19 @@ async def resolve(orders: Sequence[Order], lookups: Lookups, reference: Referenc
     return result
 
 
-async def _search(orders: Sequence[Order], lookups: Lookups) -> dict[tuple[str, str], list[int]]:
-    """Top-level partners by (rule, value) for every key the orders offer."""
+async def below(
+    orders: Sequence[Order], partners: Mapping[str, int], lookups: Lookups, reference: Reference
+) -> dict[str, Parties]:
+    """Invoice and delivery addresses of orders whose customers are known: `partners` by canonical order id."""
+    homes = await _homes(sorted(set(partners.values())), lookups, reference)
+    return await _addresses(orders, partners, homes, lookups, reference)
+
+
+async def found_by(offered: Sequence[tuple[str, str]], lookups: Lookups) -> dict[tuple[str, str], list[int]]:
+    """Top-level partners by (rule, value) for every one of these keys."""
     found: dict[tuple[str, str], list[int]] = {}
     for rule in lookups.rules.match:
-        values = sorted({value for o in orders for kind, value in keys(o, (rule,)) if kind == rule})
+        values = sorted({value for kind, value in offered if kind == rule})
         if not values:
             continue
         field = FIELDS[rule]
@@ -125,7 +136,7 @@ def _partner_row(order: Order, reference: Reference) -> list[str]:
         customer.phone or billing.phone,
         customer.vat,
         customer.company or billing.company,
-        *_place(billing, reference),
+        *place(billing, reference),
     ]
 
 
@@ -134,7 +145,8 @@ def _partner_name(order: Order) -> str:
     return customer.name or billing.name or customer.company or billing.company or customer.email or "Guest"
 
 
-def _place(address: Address, reference: Reference) -> list[str]:
+def place(address: Address, reference: Reference) -> list[str]:
+    """Street, second line, city, postcode, and Odoo's numbers of country and state ('' where it has none)."""
     country = reference.countries.get(address.country.upper())
     # shops write FR-75 or DE-BE where Odoo has 75 and BE
     code = address.state.removeprefix(f"{address.country}-")
@@ -166,7 +178,7 @@ async def _addresses(
                 kind,
                 address.phone,
                 address.company,
-                *_place(address, reference),
+                *place(address, reference),
             ]
             chosen[order.canonical_id][kind] = name
     known = await lookups.external_ids(children, "res.partner") if children else {}

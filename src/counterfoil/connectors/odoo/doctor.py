@@ -1,25 +1,36 @@
-"""Is this Odoo fit for orders? Reachability, version, rights, modules, decimals, currencies, taxes, journals."""
+"""Is this Odoo fit for what is asked of it? Reachability, version, rights, modules, decimals, master data."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from counterfoil.connectors.odoo.client import Json2
+from counterfoil.connectors.odoo.catalogue import OWN_SKUS, Catalogue
+from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.lookups import Lookups
-from counterfoil.connectors.odoo.versions import UnsupportedVersion, names
+from counterfoil.connectors.odoo.versions import UnsupportedVersion, major_of, names, warning
+from counterfoil.connectors.odoo.watching import Reader
 from counterfoil.hub.contract import Failure, Finding, Mark
 
 RIGHTS = {
     "sale.order": ("create", "write"),
     "res.partner": ("create", "write"),
     "account.payment": ("create", "write"),
+    "account.move": ("create", "write"),
     "product.product": ("read",),
+    "product.pricelist.item": ("read",),
+    "stock.picking": ("read", "write"),
+    "stock.quant": ("read",),
+    "stock.move": ("read",),
+    "stock.warehouse": ("read",),
     "ir.model.data": ("read",),
 }
 GROUPS = "Sales: Administrator, Inventory: User, Invoicing, Products: Create, Access Rights (for external ids)"
 MOST_SKEW = 60.0
+ENOUGH_DIGITS = 4
+"""Digits of 'Product Price' with which a unit price carries a line of some hundred pieces to the cent."""
 
 
 def _failed(check: str, failure: Failure) -> Finding:
@@ -27,18 +38,21 @@ def _failed(check: str, failure: Failure) -> Finding:
     return Finding(check, Mark.FAILED, outcome.message or outcome.technical, outcome.suggestion)
 
 
-async def examine(client: Json2, lookups: Lookups) -> list[Finding]:
+async def examine(client: Client, lookups: Lookups, catalogue: Catalogue) -> list[Finding]:
     """All findings; stops early where the next look makes no sense. Never raises."""
     findings: list[Finding] = []
     try:
         version, date = await client.version()
-        names(int(version.split(".")[0].removeprefix("saas~")))
-        findings.append(Finding("version", Mark.OK, f"Odoo {version}"))
+        names(major_of(version))
+        doubt = warning(version)
+        mark, found = (Mark.WARNING, doubt) if doubt else (Mark.OK, f"Odoo {version}")
+        remedy = "Try it on a copy of the database first." if doubt else ""
+        findings.append(Finding("version", mark, found, remedy))
         findings.append(_clock(date))
     except Failure as failure:
         return [_failed("reachable", failure)]
     except (UnsupportedVersion, ValueError) as error:
-        return [Finding("version", Mark.FAILED, str(error), "Use Odoo 19.")]
+        return [Finding("version", Mark.FAILED, str(error), "Use Odoo 14 to 19.")]
     try:
         await client.call("res.users", "context_get")
         findings.append(Finding("sign-in", Mark.OK, "the API key is accepted"))
@@ -47,10 +61,13 @@ async def examine(client: Json2, lookups: Lookups) -> list[Finding]:
     for look in (_rights, _modules, _decimals):
         findings += await _safely(look.__name__.strip("_"), look, client)
     findings += await _safely("reference data", lambda _: _reference(lookups), client)
+    for look in (_companies, _warehouses, _carriers, _invoicing, _skus):
+        findings += await _safely(look.__name__.strip("_"), look, client)
+    findings += await _safely("pricelist", lambda _: _pricelist(catalogue), client)
     return findings
 
 
-async def _safely(check: str, look: Any, client: Json2) -> list[Finding]:
+async def _safely(check: str, look: Any, client: Client) -> list[Finding]:
     try:
         return list(await look(client))
     except Failure as failure:
@@ -70,13 +87,17 @@ def _clock(date: str | None) -> Finding:
     return Finding("clock", Mark.OK, f"within {max(1, round(abs(skew)))} s of ours")
 
 
-async def _rights(client: Json2) -> list[Finding]:
+async def _rights(client: Client) -> list[Finding]:
     missing = []
+    method = (await client.names()).access_method
+    quietly: dict[str, Any] = {} if method == "has_access" else {"raise_exception": False}
     for model, operations in RIGHTS.items():
         for operation in operations:
             try:
-                allowed = await client.call(model, "has_access", operation=operation)
+                allowed = await client.call(model, method, operation=operation, **quietly)
             except Failure as failure:
+                if failure.outcome.reason == "module_missing" and model.startswith("stock."):
+                    break  # the modules are looked at on their own
                 if failure.outcome.reason == "module_missing":
                     remedy = "Install the Sales and Invoicing apps in Odoo."
                     return [Finding("modules", Mark.FAILED, f"Odoo has no model {model}", remedy)]
@@ -86,7 +107,7 @@ async def _rights(client: Json2) -> list[Finding]:
     if missing:
         remedy = f"Give the key's user these groups: {GROUPS}."
         return [Finding("rights", Mark.FAILED, f"the user may not {', '.join(missing)}", remedy)]
-    return [Finding("rights", Mark.OK, "orders, customers and payments may be written")]
+    return [Finding("rights", Mark.OK, "orders, customers, payments and invoices may be written, stock may be read")]
 
 
 def _only_for_administrators(check: str, failure: Failure) -> list[Finding]:
@@ -96,7 +117,7 @@ def _only_for_administrators(check: str, failure: Failure) -> list[Finding]:
     return [Finding(check, Mark.OK, "not shown to this user; the models that orders need are there")]
 
 
-async def _modules(client: Json2) -> list[Finding]:
+async def _modules(client: Client) -> list[Finding]:
     wanted = {"sale": "needed for orders", "account": "needed for payments", "stock": "needed for deliveries"}
     try:
         rows = await client.search_read("ir.module.module", [["name", "in", sorted(wanted)]], ["name", "state"])
@@ -113,14 +134,14 @@ async def _modules(client: Json2) -> list[Finding]:
     return findings
 
 
-async def _decimals(client: Json2) -> list[Finding]:
-    try:
-        rows = await client.search_read("decimal.precision", [["name", "=", "Product Price"]], ["digits"])
-    except Failure as failure:
-        return _only_for_administrators("price digits", failure)
-    digits = rows[0]["digits"] if rows else 2
-    note = "shown with {} digits; 19 keeps more, which orders need to match to the cent"
-    return [Finding("price digits", Mark.OK, note.format(digits))]
+async def _decimals(client: Client) -> list[Finding]:
+    digits, version = await client.price_digits(), await client.names()
+    if version.rounds_price_unit and digits < ENOUGH_DIGITS:
+        found = f"unit prices are cut to {digits} digits: cents go to a rounding line"
+        remedy = "Set 'Product Price' to 6 digits (Settings, Technical, Decimal Accuracy)."
+        return [Finding("price digits", Mark.WARNING, found, remedy)]
+    keeps = "" if version.rounds_price_unit else f"; Odoo {version.major} keeps more, which orders need"
+    return [Finding("price digits", Mark.OK, f"{digits} digits{keeps}")]
 
 
 async def _reference(lookups: Lookups) -> list[Finding]:
@@ -142,3 +163,74 @@ async def _reference(lookups: Lookups) -> list[Finding]:
     else:
         findings.append(Finding("journals", Mark.OK, "all that the blueprint names are there"))
     return findings
+
+
+async def _companies(client: Client) -> list[Finding]:
+    rows = await client.search_read("res.company", [], ["name"], order="sequence, id")
+    found = ", ".join(row["name"] for row in rows)
+    if len(rows) > 1:
+        remedy = "Say under `company` of this system in the blueprint which one the shops sell for."
+        return [Finding("company", Mark.WARNING, f"the user sees {len(rows)}: {found}", remedy)]
+    return [Finding("company", Mark.OK, found)]
+
+
+async def _warehouses(client: Client) -> list[Finding]:
+    try:
+        rows = await client.search_read("stock.warehouse", [], ["code", "name"], order="sequence, id")
+    except Failure as failure:
+        if failure.outcome.reason == "module_missing":
+            return [Finding("warehouses", Mark.WARNING, "none: Odoo keeps no stock", "Install the module stock.")]
+        raise
+    codes = [str(row["code"]) for row in rows]
+    if len(set(codes)) < len(codes):
+        twice = ", ".join(sorted({code for code in codes if codes.count(code) > 1}))
+        remedy = "Give each warehouse a short name of its own: stock is told by it."
+        return [Finding("warehouses", Mark.FAILED, f"several have the short name {twice}", remedy)]
+    return [Finding("warehouses", Mark.OK, ", ".join(f"{row['code']} ({row['name']})" for row in rows) or "none")]
+
+
+async def _carriers(client: Client) -> list[Finding]:
+    try:
+        told = await client.call("stock.picking", "fields_get", attributes=["type"])
+    except Failure as failure:
+        if failure.outcome.reason == "module_missing":
+            return []
+        raise
+    if "carrier_tracking_ref" in told:
+        return [Finding("tracking numbers", Mark.OK, "shipments have them")]
+    remedy = "Install Delivery Costs (module delivery; from 17 on stock_delivery) if shops are to show them."
+    return [Finding("tracking numbers", Mark.WARNING, "shipments in this Odoo have none", remedy)]
+
+
+async def _invoicing(client: Client) -> list[Finding]:
+    counts = {}
+    for policy in ("order", "delivery"):
+        domain = [["sale_ok", "=", True], ["type", "!=", "service"], ["invoice_policy", "=", policy]]
+        counts[policy] = int(await client.call("product.template", "search_count", domain=domain))
+    found = f"{counts['order']} products are invoiced as ordered, {counts['delivery']} as delivered"
+    if all(counts.values()):
+        remedy = "An order with both gets two invoices; give all products one policy if that is not wanted."
+        return [Finding("invoicing", Mark.WARNING, found, remedy)]
+    return [Finding("invoicing", Mark.OK, found)]
+
+
+async def _skus(client: Client) -> list[Finding]:
+    counts: Counter[str] = Counter()
+    domain = [["sale_ok", "=", True], ["active", "=", True]]
+    async for rows in Reader(client).pages("product.product", domain, ["default_code"]):
+        counts.update(str(row["default_code"] or "") for row in rows)
+    empty = counts.pop("", 0)
+    several = sorted(sku for sku, count in counts.items() if count > 1 and not sku.startswith(OWN_SKUS))
+    if not empty and not several:
+        return [Finding("SKUs", Mark.OK, f"{counts.total()} articles, each with a SKU of its own")]
+    shown = f" ({', '.join(several[:5])}{', …' if len(several) > 5 else ''})" if several else ""
+    found = f"{empty} articles have none, {len(several)} SKUs stand for several articles{shown}"
+    remedy = "Give each sellable article an internal reference of its own: orders find their articles by it alone."
+    return [Finding("SKUs", Mark.WARNING, found, remedy)]
+
+
+async def _pricelist(catalogue: Catalogue) -> list[Finding]:
+    if not catalogue.pricelist:
+        return []
+    await catalogue.number_of_pricelist()
+    return [Finding("pricelist", Mark.OK, f"{catalogue.pricelist} is there")]

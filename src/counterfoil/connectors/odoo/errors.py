@@ -1,7 +1,8 @@
 """Odoo's failures → outcomes: by content, never by HTTP status alone. Pure.
 
 Observed on Odoo 19's JSON-2: business errors are 422, a wrong field is 500, a database that is gone is an HTML
-404, and `load()` answers 200 with `ids: false` when it lost a race or met a bad row.
+404. JSON-RPC of 14 to 19 answers 200 to everything and names the exception in `error.data.name`. `load()` answers
+with `ids: false` when it lost a race or met a bad row.
 """
 
 from __future__ import annotations
@@ -19,10 +20,23 @@ _RACE = re.compile(
     r"duplicate key value violates unique constraint \"ir_model_data",
     re.IGNORECASE,
 )
-_NO_RIGHT = re.compile(r"You are not allowed to |top-secret records|doesn't have '\w+' access")
+_NO_RIGHT = re.compile(
+    r"You are not allowed to |Due to security restrictions|top-secret records|doesn't have '\w+' access", re.IGNORECASE
+)
+# Odoo's words for a model that no installed module brings: JSON-2, and JSON-RPC of 14 to 19
+_NO_MODEL = re.compile(r"^the model '|^Object \S+ doesn't exist")
+# after five failures Odoo refuses a good key too, for a minute (res.users, _on_login_cooldown)
+_COOLDOWN = "Too many login failures"
+COOLDOWN_SECONDS = 60
+# the user of a number that was kept is gone: the record is itself the one who asks
+_NO_USER = re.compile(r"Record: res\.users\((\d+),\), User: \1\b")
 _RACE_NAMES = ("SerializationFailure", "DeadlockDetected", "LockNotAvailable")
-_GONE_NAMES = ("OperationalError", "InterfaceError", "AdminShutdown", "CannotConnectNow", "TooManyConnections")
+_GONE_NAMES = (
+    *("OperationalError", "InterfaceError", "AdminShutdown", "CrashShutdown", "CannotConnectNow"),
+    *("TooManyConnections", "ReadOnlySqlTransaction", "DiskFull"),
+)
 _BUSINESS_NAMES = ("UserError", "ValidationError", "RedirectWarning")
+_SENSELESS_NAMES = ("ValueError", "TypeError", "AttributeError", "KeyError", "NotFound", "UnprocessableEntity")
 
 
 def lost_race(message: str) -> bool:
@@ -65,6 +79,22 @@ def no_right(message: str, technical: str) -> Outcome:
     )
 
 
+def bad_credentials(technical: str) -> Outcome:
+    """Odoo does not know this user, or not by this key."""
+    return misconfigured(
+        "bad_credentials",
+        "Odoo refuses the API key.",
+        "Make a new API key in Odoo (preferences, Account Security) and put it where the blueprint says; on Odoo 14 to "
+        "18 see that `login` is the user's own, too.",
+        technical,
+    )
+
+
+def unsupported(message: str) -> Outcome:
+    """An Odoo that this connector does not serve."""
+    return misconfigured("unsupported_version", message, "Use an Odoo of a version that is served.", message)
+
+
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     """The outcome of a JSON-2 answer that is not a success."""
     error = _error(body)
@@ -73,18 +103,50 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     name = str(error.get("name", ""))
     message = str(error.get("message", "")).strip()
     technical = f"HTTP {status} {name}: {message}"
+    named = _by_name(name, message, technical)
+    if named:
+        return named
+    if status == 401:
+        return bad_credentials(technical)
+    if status == 429:
+        return throttled(headers, technical)
+    if status in (502, 503, 504):
+        return down("unreachable", technical)
+    return _ours(name, technical, str(error.get("debug", "")))
+
+
+def classify_rpc(status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
+    """The outcome of a JSON-RPC answer; None where it is a success."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or not ("jsonrpc" in answer or "error" in answer):
+        return _no_rpc(status, headers, body)
+    error = answer.get("error")
+    if error is None:
+        return None
+    data = error.get("data") if isinstance(error, dict) else None
+    data = data if isinstance(data, dict) else {}
+    name = str(data.get("name", ""))
+    message = str(data.get("message") or (error.get("message") if isinstance(error, dict) else error) or "").strip()
+    technical = f"{name or 'JSON-RPC error'}: {message}"
+    return _by_name(name, message, technical) or _ours(name, technical, str(data.get("debug", "")))
+
+
+def _by_name(name: str, message: str, technical: str) -> Outcome | None:
+    """What an exception of that name means; None for those that say nothing by themselves."""
     last = name.rsplit(".", 1)[-1]
     if last in _RACE_NAMES or lost_race(message):
         return retry(technical)
     if last in _GONE_NAMES:
         return down("database_gone", technical)
-    if status == 401 or last in ("Unauthorized", "AccessDenied"):
-        return misconfigured(
-            "bad_credentials",
-            "Odoo refuses the API key.",
-            "Make a new API key in Odoo (preferences, Account Security) and put it where the blueprint says.",
-            technical,
-        )
+    if last in ("PoolError", "SessionExpiredException"):  # all connections are taken; signed out meanwhile
+        return Outcome(Kind.RETRY, "busy", "Odoo was busy.", technical)
+    if last == "AccessDenied" and _COOLDOWN in message:
+        return throttled({"retry-after": str(COOLDOWN_SECONDS)}, technical)
+    if last in ("Unauthorized", "AccessDenied") or (last == "MissingError" and _NO_USER.search(message)):
+        return bad_credentials(technical)
     if last == "AccessError":
         return no_right(message, technical)
     if last == "MissingError":
@@ -94,7 +156,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
             "The record was deleted in Odoo. Bring it back or resolve this by hand.",
             technical,
         )
-    if last == "NotFound" and "the model" in message:
+    if last in ("NotFound", "UserError") and _NO_MODEL.search(message):
         return misconfigured(
             "module_missing",
             f"Odoo lacks a module: {message}",
@@ -105,15 +167,16 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         return rejected(
             "odoo_refused", f"Odoo says: {message}", "Put it right in Odoo or in the shop, then retry.", technical
         )
-    if status == 429:
-        return throttled(headers, technical)
-    if status in (502, 503, 504):
-        return down("unreachable", technical)
+    return None
+
+
+def _ours(name: str, technical: str, debug: str) -> Outcome:
+    """A call that Odoo cannot make sense of."""
     return Outcome(
         Kind.BUG,
-        "odoo_version_difference" if last in ("ValueError", "NotFound", "UnprocessableEntity") else "odoo_failed",
+        "odoo_version_difference" if name.rsplit(".", 1)[-1] in _SENSELESS_NAMES else "odoo_failed",
         "Odoo could not make sense of the call. A module or version difference is likely; please report it.",
-        f"{technical}\n{str(error.get('debug', ''))[-3000:]}",
+        f"{technical}\n{debug[-3000:]}",
         "Run `counterfoil doctor`; retry once it is clean or a newer version is installed.",
     )
 
@@ -126,10 +189,28 @@ def throttled(headers: Mapping[str, str], technical: str) -> Outcome:
     return Outcome(Kind.THROTTLED, "throttled", "Odoo asks to wait.", technical, until=until)
 
 
-def _not_json(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+def _no_rpc(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    """No JSON-RPC answer: a page of Odoo's, of a proxy, or of something else."""
+    outcome = _not_json(status, headers, body)
+    if outcome.reason != "no_json2":
+        return outcome
+    return misconfigured(
+        "no_jsonrpc",
+        "This address does not speak Odoo's JSON-RPC API.",
+        "Check the address of the Odoo system in the blueprint; nothing may follow the server's name but a port.",
+        outcome.technical,
+    )
+
+
+def page(status: int, body: bytes) -> str:
+    """A page in few words, for the engineer."""
     text = re.sub(r"<[^>]+>", " ", body[:600].decode("utf-8", "replace"))
-    technical = f"HTTP {status}: {' '.join(text.split())[:300]}"
-    if status == 404 and "database" in text:
+    return f"HTTP {status}: {' '.join(text.split())[:300]}"
+
+
+def _not_json(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    technical = page(status, body)
+    if status == 404 and "database" in technical:
         return down("database_gone", technical)
     if status == 404:
         return misconfigured(

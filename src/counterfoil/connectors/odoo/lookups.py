@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from counterfoil.connectors.odoo.client import Json2
+from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.rules import Rules, TaxRule
 from counterfoil.connectors.odoo.translate import MODULE, Currency, OdooTax, impossible, sorted_unique
 from counterfoil.hub.contract import Failure, rejected
@@ -22,7 +22,7 @@ from counterfoil.retail.order import LineKind, Order, TaxRate
 KEEP = 300.0
 """Seconds that reference data is trusted."""
 
-SERVICES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding difference"}
+SERVICES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding difference", "refund": "Refund"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Reference:
 class Lookups:
     """Reference data and products of one Odoo."""
 
-    def __init__(self, client: Json2, rules: Rules) -> None:
+    def __init__(self, client: Client, rules: Rules) -> None:
         self.client, self.rules = client, rules
         self._reference: Reference | None = None
 
@@ -57,7 +57,8 @@ class Lookups:
 
     async def _read(self, now: float) -> Reference:
         call = self.client.search_read
-        company = (await call("res.company", [], ["currency_id", "account_fiscal_country_id"], order="sequence, id"))[0]
+        names = await self.client.names()
+        company = (await call("res.company", [], ["currency_id", names.fiscal_country], order="sequence, id"))[0]
         lists = await call("product.pricelist", [], ["currency_id", "company_id"], order="sequence, id")
         pricelists: dict[int, int] = {}
         for row in lists:
@@ -69,13 +70,15 @@ class Lookups:
                 c["id"],
                 c["name"],
                 Decimal(str(c["rounding"])),
-                pricelists.get(c["id"], 0 if c["id"] == own else -1),
+                pricelists.get(c["id"], 0 if c["id"] == own and not names.pricelist_required else -1),
             )
             for c in await call("res.currency", [], ["name", "rounding"])
         }
         countries = {c["code"]: c["id"] for c in await call("res.country", [], ["code"])}
         by_id = {number: code for code, number in countries.items()}
-        taxes = await self._taxes(company["id"], by_id)
+        country = company[names.fiscal_country]
+        home = by_id.get(country[0], "") if country else ""
+        taxes = await self._taxes(company["id"], by_id, home, names.tax_country)
         journals = {
             j["code"]: j["id"] for j in await call("account.journal", [["company_id", "=", company["id"]]], ["code"])
         }
@@ -83,12 +86,11 @@ class Lookups:
             (by_id.get(s["country_id"][0], ""), s["code"]): s["id"]
             for s in await call("res.country.state", [], ["code", "country_id"])
         }
-        country = company["account_fiscal_country_id"]
         named = [t.odoo for t in self.rules.taxes if "." in t.odoo]
         return Reference(
             at=now,
             company=company["id"],
-            company_country=by_id.get(country[0], "") if country else "",
+            company_country=home,
             currencies=currencies,
             taxes=taxes,
             tax_ids=await self.external_ids(named, "account.tax") if named else {},
@@ -98,11 +100,12 @@ class Lookups:
             services=await self._services(),
         )
 
-    async def _taxes(self, company: int, countries: Mapping[int, str]) -> tuple[OdooTax, ...]:
+    async def _taxes(self, company: int, countries: Mapping[int, str], home: str, country: str) -> tuple[OdooTax, ...]:
+        """All sales taxes; where they have no `country` field (14) they are the company's own country's, `home`."""
         rows = await self.client.search_read(
             "account.tax",
             [["type_tax_use", "=", "sale"], ["amount_type", "=", "percent"], ["company_id", "=", company]],
-            ["name", "amount", "price_include", "country_id", "tax_scope"],
+            ["name", "amount", "price_include", "tax_scope", *filter(None, [country])],
             order="sequence, id",
         )
         return tuple(
@@ -111,19 +114,19 @@ class Lookups:
                 r["name"],
                 Decimal(str(r["amount"])),
                 bool(r["price_include"]),
-                countries.get(r["country_id"][0], "") if r["country_id"] else "",
+                home if not country else countries.get(r[country][0], "") if r[country] else "",
                 r["tax_scope"] or "",
             )
             for r in rows
         )
 
     async def _services(self) -> dict[str, int]:
-        """The products that shipping, fees and rounding stand under; made once, by external id."""
+        """The products that shipping, fees, rounding and refunded amounts stand under; made once, by external id."""
         rows = [
-            [f"{MODULE}.product_{key}", title, f"COUNTERFOIL-{key.upper()}", "service", "False"]
+            [f"{MODULE}.product_{key}", title, f"COUNTERFOIL-{key.upper()}", "service", "False", "order"]
             for key, title in SERVICES.items()
         ]
-        fields = ["id", "name", "default_code", "type", "purchase_ok"]
+        fields = ["id", "name", "default_code", "type", "purchase_ok", "invoice_policy"]
         names = [row[0] for row in rows]
         known = await self.external_ids(names, "product.product")
         if len(known) < len(names):
@@ -133,6 +136,11 @@ class Lookups:
                     rejected("odoo_refused", f"Odoo says: {messages[0].get('message')}", "Make them by hand.")
                 )
             known = dict(zip(names, ids, strict=True))
+        # nobody delivers them: where that is what is invoiced, they never would be
+        domain = [["id", "in", sorted(known.values())], ["invoice_policy", "!=", "order"]]
+        late = [row["id"] for row in await self.client.search_read("product.product", domain, ["id"], archived=True)]
+        if late:
+            await self.client.call("product.product", "write", ids=late, vals={"invoice_policy": "order"})
         return {key: known[f"{MODULE}.product_{key}"] for key in SERVICES}
 
     async def external_ids(self, names: Iterable[str], *models: str) -> dict[str, int]:

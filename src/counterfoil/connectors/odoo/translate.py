@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 
+from counterfoil.connectors.odoo.versions import Names
 from counterfoil.hub.contract import Outcome, rejected
 from counterfoil.retail.money import round_to
 from counterfoil.retail.order import Line, LineKind, Order
@@ -69,6 +70,16 @@ class Row:
     net: Decimal
     taxes: Mapping[int, Decimal]
 
+    @property
+    def total(self) -> Decimal:
+        """What the customer pays for it."""
+        return self.net + self.total_tax
+
+    @property
+    def total_tax(self) -> Decimal:
+        """All taxes of the line."""
+        return sum(self.taxes.values(), Decimal(0))
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -86,6 +97,18 @@ class Draft:
 def order_name(order: Order) -> str:
     """The external id (without module) of an order: from its source's identity alone."""
     return f"{order.system}_order_{order.id}"
+
+
+def name_of(subject: str) -> str:
+    """The same from the order's id across all systems (`web-eu:order:1001`), where the order itself is not at hand."""
+    system, _, number = subject.partition(":order:")
+    return f"{system}_order_{number}"
+
+
+def shop_line(external_id: str) -> str:
+    """The shop's line id from a line's external id, '' where the line is not one of the shop's (rounding, by hand)."""
+    _, found, line = external_id.rpartition("_line_")
+    return line.partition("_item_")[0] if found else ""
 
 
 def check(order: Order) -> None:
@@ -234,20 +257,39 @@ ORDER_FIELDS = [
     "date_order",
     "note",
 ]
-LINE_FIELDS = ["id", "product_id/.id", "name", "product_uom_qty", "price_unit", "discount"]
-LINE_FIELDS += ["{taxes}/.id", "extra_tax_data"]
+LINE_FIELDS = ["id", "product_id/.id", "name", "product_uom_qty", "price_unit", "discount", "{taxes}/.id"]
 
 
-def load_fields(line_taxes: str) -> list[str]:
+def line_fields(names: Names, relation: str = "order_line/") -> list[str]:
+    """The columns of `load()` for order lines."""
+    columns = [relation + name.format(taxes=names.line_taxes) for name in LINE_FIELDS]
+    return [*columns, f"{relation}extra_tax_data"] if names.outside_taxes else columns
+
+
+def load_fields(names: Names) -> list[str]:
     """The columns of `load()` for orders with their lines."""
-    return ORDER_FIELDS + [f"order_line/{name.format(taxes=line_taxes)}" for name in LINE_FIELDS]
+    return ORDER_FIELDS + line_fields(names)
 
 
-def load_rows(order: Order, made: Draft, partner: int, invoice_to: int, ship_to: int) -> list[list[str]]:
-    """The rows of `load()` for one order: the order beside its first line, then a row a line.
+def line_row(row: Row, currency: Currency, names: Names) -> list[str]:
+    """One line for the columns of `line_fields`.
 
     The line's name is always sent: without it Odoo 19 recomputes every line for each line.
     """
+    values = [
+        row.external_id,
+        str(row.product),
+        row.name,
+        f"{row.quantity:f}",
+        f"{row.price_unit:f}",
+        "0",  # the shop's discounts are in the price; left out, a pricelist's own would come on top
+        ",".join(str(tax) for tax in row.taxes),
+    ]
+    return [*values, outside_taxes(row, currency)] if names.outside_taxes else values
+
+
+def load_rows(order: Order, made: Draft, partner: int, invoice_to: int, ship_to: int, names: Names) -> list[list[str]]:
+    """The rows of `load()` for one order: the order beside its first line, then a row a line."""
     head = [
         made.external_id,
         str(partner),
@@ -257,24 +299,15 @@ def load_rows(order: Order, made: Draft, partner: int, invoice_to: int, ship_to:
         order.number,
         order.canonical_id,
         order.placed_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        html.escape(order.note).replace("\n", "<br>"),  # Odoo keeps notes as HTML
+        # Odoo keeps notes as HTML, from 15 on
+        html.escape(order.note).replace("\n", "<br>") if names.html_note else order.note,
     ]
-    rows: list[list[str]] = []
-    for row in made.rows:
-        rows.append(
-            [
-                *(head if not rows else [""] * len(head)),
-                row.external_id,
-                str(row.product),
-                row.name,
-                f"{row.quantity:f}",
-                f"{row.price_unit:f}",
-                "0",  # the shop's discounts are in the price; left out, a pricelist's own would come on top
-                ",".join(str(tax) for tax in row.taxes),
-                outside_taxes(row, made.currency),
-            ]
-        )
-    return rows
+    return below(head, [line_row(row, made.currency, names) for row in made.rows])
+
+
+def below(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Rows of `load()`: the record's own columns beside its first line, empty beside the others."""
+    return [[*(head if not n else [""] * len(head)), *line] for n, line in enumerate(lines)]
 
 
 def conflict_keys(order: Order) -> frozenset[str]:

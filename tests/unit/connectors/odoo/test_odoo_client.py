@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from counterfoil.connectors.odoo.client import Json2
-from counterfoil.connectors.odoo.versions import UnsupportedVersion, names
 from counterfoil.hub.contract import Failure, Kind
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -154,10 +153,3 @@ async def test_the_version_comes_with_the_servers_time() -> None:
     headers = {"Date": "Sat, 21 Nov 2026 02:37:00 GMT"}
     answer = httpx.Response(200, json={"version": "19.0"}, headers=headers)
     assert await client(lambda _: answer).version() == ("19.0", "Sat, 21 Nov 2026 02:37:00 GMT")
-
-
-def test_other_versions_say_so() -> None:
-    """With the ones that are served."""
-    assert names(19).line_taxes == "tax_ids"
-    with pytest.raises(UnsupportedVersion, match=r"18.*served: 19"):
-        names(18)

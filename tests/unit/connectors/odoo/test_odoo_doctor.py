@@ -26,16 +26,24 @@ async def examined(version: str, date: str | None = None, sign_in: int = 401) ->
     return findings
 
 
-@pytest.mark.parametrize("version", ["18.0", "saas~18.4", "20.0a1", "nonsense"])
-async def test_another_version_is_named_and_nothing_else_is_looked_at(version: str) -> None:
+@pytest.mark.parametrize("version", ["13.0", "8.0", "nonsense"])
+async def test_a_version_that_is_too_old_is_named_and_nothing_else_is_looked_at(version: str) -> None:
     """With what would do."""
     [finding] = await examined(version)
-    assert (finding.check, finding.mark, finding.remedy) == ("version", Mark.FAILED, "Use Odoo 19.")
+    assert (finding.check, finding.mark, finding.remedy) == ("version", Mark.FAILED, "Use Odoo 14 to 19.")
 
 
-@pytest.mark.parametrize("version", ["19.0", "19.0-20260101", "saas~19.1"])
-async def test_odoo_19_by_any_name(version: str) -> None:
-    """Also online, between two versions."""
+@pytest.mark.parametrize("version", ["20.0a1", "saas~18.4", "saas~19.1", "17.0"])
+async def test_a_version_that_was_never_tried_is_a_warning(version: str) -> None:
+    """It may well work; whoever runs it should know."""
+    finding = (await examined(version))[0]
+    assert (finding.check, finding.mark) == ("version", Mark.WARNING)
+    assert finding.remedy
+
+
+@pytest.mark.parametrize("version", ["19.0", "19.0-20260101", "19.0+e", "14.0", "16.0", "18.0-20250520"])
+async def test_versions_that_were_tried(version: str) -> None:
+    """By any name."""
     assert (await examined(version))[0].mark is Mark.OK
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from counterfoil.connectors.odoo.accept import _blamed
 from counterfoil.connectors.odoo.errors import classify, load_failed, lost_race
-from counterfoil.connectors.odoo.operations import Job, _blamed
+from counterfoil.connectors.odoo.jobs import Job
 from counterfoil.hub.contract import Kind, Outcome
 
 RECORDED: dict[str, Any] = json.loads(

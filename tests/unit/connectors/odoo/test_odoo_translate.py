@@ -28,6 +28,7 @@ from counterfoil.connectors.odoo.translate import (
     price_unit,
     sorted_unique,
 )
+from counterfoil.connectors.odoo.versions import V19
 from counterfoil.retail.money import Money, round_to
 from counterfoil.retail.order import Line, LineKind, Order
 
@@ -322,8 +323,8 @@ def test_names_come_from_the_source_alone() -> None:
 def test_the_order_stands_beside_its_first_line_only() -> None:
     """As `load()` wants it; each line has its name, or Odoo recomputes every line for each line."""
     of = order("1", line("A", "10.00", {"20": "2.00"}), line("B", "3.00"), note="to the door")
-    rows = load_rows(of, drafted(of), 5, 6, 7)
-    columns = load_fields("tax_ids")
+    rows = load_rows(of, drafted(of), 5, 6, 7, V19)
+    columns = load_fields(V19)
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     assert named[0] | {"order_line/extra_tax_data": ""} == {
         "id": "counterfoil.web_order_1",
@@ -360,14 +361,14 @@ def test_the_order_stands_beside_its_first_line_only() -> None:
 def test_odoo_gets_utc(placed: datetime, written: str) -> None:
     """case: F10 - Odoo keeps UTC: the order's date is told in it, whatever zone the moment was given in."""
     of = order("1", placed_at=placed)
-    assert load_rows(of, drafted(of), 1, 1, 1)[0][load_fields("tax_ids").index("date_order")] == written
+    assert load_rows(of, drafted(of), 1, 1, 1, V19)[0][load_fields(V19).index("date_order")] == written
 
 
 def test_a_foreign_currency_goes_by_its_pricelist() -> None:
     """Odoo takes an order's currency from there and nowhere else."""
     of = order("1")
     made = replace(drafted(of), currency=replace(EUR, pricelist=12))
-    assert load_rows(of, made, 1, 1, 1)[0][load_fields("tax_ids").index("pricelist_id/.id")] == "12"
+    assert load_rows(of, made, 1, 1, 1, V19)[0][load_fields(V19).index("pricelist_id/.id")] == "12"
 
 
 def test_a_line_without_a_name_gets_one() -> None:

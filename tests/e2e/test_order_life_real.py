@@ -1,0 +1,54 @@
+"""The main rows of the order table through the whole hub, between the shop's stand-in and a real Odoo 19."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from odoo_real import an_odoo
+from tests import order_life
+from tests.order_life import ROWS, Played, Row
+
+from counterfoil_lab.agreement import agreed
+from counterfoil_lab.prepare import variants
+from counterfoil_lab.stage import OdooPlace, blueprint, prepared
+from counterfoil_sandbox.serving import serving
+from counterfoil_sandbox.woocommerce import RECORDINGS
+from counterfoil_sandbox.woocommerce import make_app as make_shop
+
+MAIN = tuple((kind, row) for kind, row in ROWS if row.real)
+
+
+def fiscal_positions(place: OdooPlace) -> None:
+    """As a company has them that charges other countries' taxes: one for each country. By the French chart's own one for
+    all of the EU, Odoo refuses to post such taxes (account/models/account_move.py, _validate_taxes_country)."""
+    abroad = place.api.read("res.country", [["code", "in", ["DE", "PL"]]], ["name"])
+    values = [{"name": row["name"], "country_id": row["id"], "auto_apply": True, "sequence": 1} for row in abroad]
+    place.api.call("account.fiscal.position", "create", vals_list=values)
+
+
+@pytest.fixture(scope="module")
+def played(odoo_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """All main rows at once, each with an order of its own."""
+    folder: Path = tmp_path_factory.mktemp("order-life")
+    shop = make_shop(options={"woocommerce_prices_include_tax": "no"})
+    with an_odoo(workers=2) as answer, serving(shop) as shop_url:
+        place = OdooPlace(answer["url"], answer["database"], answer["api_key"])
+        variants(place.api, RECORDINGS)
+        prepared(place, RECORDINGS, {"EUR"})
+        fiscal_positions(place)
+        file = blueprint(folder, place, shop_url, poll="1s", catalogue=RECORDINGS, whole=True)
+        yield asyncio.run(order_life.play(file, shop.shop, shop_url, place, list(MAIN)))
+
+
+@pytest.mark.parametrize(("kind", "row"), MAIN, ids=[f"{kind}: {row.name}" for kind, row in MAIN])
+def test_the_order_table(kind: str, row: Row, played: Played) -> None:
+    """What must stand on both sides, at the end of each row. case: F31"""
+    assert order_life.compare(row, played.numbers[(kind, row.name)], played) == {}, "\n".join(played.words)
+
+
+def test_the_independent_reading_of_both_systems_agrees(played: Played) -> None:
+    """Judged from shop and Odoo alone, orders that wait for a person left out."""
+    assert agreed(played.verdict), "\n".join([str(played.verdict["wrong"]), *played.words])
