@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ from counterfoil.hub.contract import Connector
 from counterfoil.hub.decode import Process
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker
+from counterfoil.processes.changes import changes, retells
+from counterfoil.processes.fulfilment import fulfilments
 from counterfoil.processes.orders import orders
 from counterfoil.retail.events import EVENT_TYPES
+from counterfoil.retail.listing import Channel
+from counterfoil.retail.product import Basis, StockRule
 
 CONNECTORS = {"odoo": odoo, "woocommerce": woocommerce}
+_PUBLISHING = {"publish_product", "publish_stock"}
 
 
 def catalogue() -> Catalogue:
@@ -29,10 +35,12 @@ def _info(module: Any) -> ConnectorInfo:
     capabilities = module.CAPABILITIES
     return ConnectorInfo(
         name=capabilities["name"],
-        settings=tuple(SettingInfo(s.name, secret=s.secret, required=s.required) for s in module.SETTINGS),
+        settings=tuple(SettingInfo(s.name, secret=s.secret, required=s.required, help=s.help) for s in module.SETTINGS),
         operations=tuple(OperationInfo(o["name"], o["stream"], o["emits"]) for o in capabilities["operations"]),
         events=capabilities["events"],
         webhook_setting=capabilities.get("webhook_setting"),
+        poll=timedelta(seconds=capabilities.get("poll", 60.0)),
+        is_channel=any(operation["name"] in _PUBLISHING for operation in capabilities["operations"]),
     )
 
 
@@ -44,7 +52,9 @@ def load(path: Path | str, require_secrets: bool = True) -> Blueprint:
 def settings_of(system: System, blueprint: Blueprint) -> dict[str, str]:
     """A system's settings as plain texts for its connector; secrets revealed, times in seconds."""
     texts = {name: _text(value) for name, value in system.settings.items()}
-    texts |= {"url": system.url, "poll": _text(system.poll), "overlap": _text(system.overlap)}
+    texts |= {"url": system.url, "overlap": _text(system.overlap)}
+    if system.poll:  # else the connector knows best
+        texts["poll"] = _text(system.poll)
     if system.cut_over:
         texts["cut_over"] = system.cut_over.isoformat()
     if blueprint.public_url:
@@ -68,8 +78,24 @@ def connectors(blueprint: Blueprint) -> dict[str, Connector]:
         if system.connector == "odoo":
             made[name] = odoo.Odoo(name, settings, odoo_rules(blueprint))
         else:
-            made[name] = woocommerce.WooCommerce(name, settings)
+            made[name] = woocommerce.WooCommerce(name, settings, channel=channel_of(blueprint, name))
     return made
+
+
+def channel_of(blueprint: Blueprint, system: str) -> Channel:
+    """What the shop `system` is told of products and stock; the usual where the blueprint says nothing of it."""
+    declared = blueprint.channels.get(system)
+    if declared is None:
+        return Channel()
+    stock = StockRule(
+        warehouses=declared.warehouses, basis=Basis(declared.stock), safety_stock=Decimal(declared.safety_stock)
+    )
+    return Channel(
+        stock=stock,
+        requires=frozenset(declared.requires),
+        tax_classes=dict(declared.tax_classes),
+        publish=frozenset(declared.publish),
+    )
 
 
 def odoo_rules(blueprint: Blueprint) -> odoo.Rules:
@@ -83,10 +109,17 @@ def odoo_rules(blueprint: Blueprint) -> odoo.Rules:
 
 
 def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
-    """By system, then by kind of object."""
-    return {name: {"order": orders(blueprint.orders, s.cut_over)} for name, s in blueprint.systems.items()}
+    """By system, then by kind of object: what each of them says of its objects."""
+    made: dict[str, Mapping[str, Process]] = {}
+    for name, system in blueprint.systems.items():
+        if system.connector == "odoo":
+            kinds = {kind: changes(name, kind) for kind in ("stock", "product", "customer")}
+            made[name] = {"fulfilment": fulfilments(name), **kinds}
+        else:
+            made[name] = {"order": orders(blueprint.orders, system.cut_over), "customer": changes(name, "customer")}
+    return made
 
 
 def worker(store: Store, blueprint: Blueprint, made: Mapping[str, Connector], **options: Any) -> Worker:
     """A worker over the given connectors."""
-    return Worker(store, blueprint, made, processes(blueprint), **options)
+    return Worker(store, blueprint, made, processes(blueprint), retells=retells(), **options)

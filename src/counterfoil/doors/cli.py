@@ -1,100 +1,50 @@
-"""The command line: init, check, doctor, run, show, exceptions, status. `--json` wherever it prints."""
+"""The command line: init, check, doctor, run, show, status, and the commands of its other modules.
+
+`--json` wherever it prints.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import structlog
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from counterfoil import __version__
-from counterfoil.blueprint import Blueprint, BlueprintError, examine, render
-from counterfoil.doors import assembly, serve, setup
+from counterfoil.blueprint import Blueprint, examine, render
+from counterfoil.doors import assembly, cli_onboarding, cli_replay, fingerprints, serve, setup
+from counterfoil.doors.cli_base import (
+    DEFAULT,
+    AsJson,
+    BlueprintPath,
+    connectors_of,
+    fail,
+    finished,
+    loaded,
+    out,
+    print_json,
+    with_store,
+)
+from counterfoil.doors.cli_exceptions import exceptions_app
+from counterfoil.doors.words import in_words
 from counterfoil.hub import exceptions, lanes, systems, timeline
 from counterfoil.hub.contract import Mark
-from counterfoil.hub.store import Store, StoreError, open_store
-from counterfoil.retail.events import at_utc
+from counterfoil.hub.store import Store
 
 app = typer.Typer(
     help="Counterfoil: each business event crosses exactly once, and leaves its counterfoil.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-exceptions_app = typer.Typer(help="What needs a person: list, show, retry, resolve, skip.", no_args_is_help=True)
 app.add_typer(exceptions_app, name="exceptions")
-
-T = TypeVar("T")
-
-out = Console()
-err = Console(stderr=True)
-
-BlueprintPath = Annotated[
-    Path, typer.Option("--blueprint", "-b", envvar="COUNTERFOIL_BLUEPRINT", help="the blueprint's file")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
-DEFAULT = Path("counterfoil.yaml")
-
-
-def fail(message: str, code: int = 1) -> NoReturn:
-    """Say why on stderr and end."""
-    err.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def loaded(path: Path, require_secrets: bool = True) -> Blueprint:
-    """The blueprint, or its problems on stderr and exit 2."""
-    try:
-        return assembly.load(path, require_secrets)
-    except BlueprintError as error:
-        fail(f"{error}\nThe blueprint has {len(error.problems)} problem(s); nothing was started.", 2)
-
-
-def with_store(path: Path, act: Callable[[Store, Blueprint], Awaitable[T]]) -> T:
-    """Run `act` on the blueprint's store."""
-    blueprint = loaded(path, require_secrets=False)
-
-    async def run() -> T:
-        store = await open_store(blueprint.store.reveal())
-        try:
-            return await act(store, blueprint)
-        finally:
-            await store.close()
-
-    return finished(run())
-
-
-def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Run it; what can go wrong in known ways becomes one clear line."""
-    try:
-        return asyncio.run(work)
-    except (
-        StoreError,
-        serve.CannotListen,
-        exceptions.NoSuchException,
-        exceptions.NotOpen,
-        setup.SetupError,
-    ) as error:
-        fail(str(error))
-
-
-def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
-
-
-def moment(seconds: float | None) -> str:
-    """A time for people: local, to the second."""
-    return "" if seconds is None else at_utc(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+cli_onboarding.add_to(app)
+cli_replay.add_to(app)
 
 
 def _version(wanted: bool) -> None:
@@ -131,16 +81,23 @@ def init(
     consumer_secret: Annotated[str, typer.Option(prompt="Consumer secret", hide_input=True, envvar="WEB_SECRET")] = "",
     odoo_url: Annotated[str, typer.Option(prompt="Address of the Odoo", help="https://odoo.example")] = "",
     odoo_database: Annotated[str, typer.Option(prompt="Odoo database (empty: the only one)")] = "",
+    odoo_login: Annotated[str, typer.Option(prompt="Odoo login (only for Odoo 14 to 18)")] = "",
     odoo_api_key: Annotated[str, typer.Option(prompt="Odoo API key", hide_input=True, envvar="ODOO_API_KEY")] = "",
     cut_over: Annotated[
         str, typer.Option(prompt="Take over orders placed from (ISO date and time with zone)")
     ] = datetime.now().astimezone().isoformat(timespec="minutes"),
+    invoices: Annotated[
+        str, typer.Option(prompt=f"When Odoo invoices an order ({', '.join(setup.INVOICES)})", help="on_order …")
+    ] = "on_order",
     check: Annotated[bool, typer.Option(help="try the credentials before writing")] = True,
     force: Annotated[bool, typer.Option(help="replace the file if it is there")] = False,
 ) -> None:
     """Ask for what is needed, try it, and write a blueprint; secrets go to files beside it, never into it."""
+    if invoices not in setup.INVOICES:
+        fail(f"When shall Odoo invoice? {invoices!r} is none of: {', '.join(setup.INVOICES)}.", 2)
     answers = setup.Answers(
-        file, shop_name, shop_url, consumer_key, consumer_secret, odoo_url, odoo_database, odoo_api_key, cut_over
+        *(file, shop_name, shop_url, consumer_key, consumer_secret),
+        *(odoo_url, odoo_database, odoo_api_key, cut_over, invoices, odoo_login),
     )
     try:
         findings = finished(setup.write(answers, check, force))
@@ -172,18 +129,21 @@ def check(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
 @app.command("render")
 def render_(blueprint: BlueprintPath = DEFAULT) -> None:
     """Print the blueprint as a page for people (Markdown)."""
-    sys.stdout.write(render(loaded(blueprint, require_secrets=False)))
+    sys.stdout.write(render(loaded(blueprint, require_secrets=False), assembly.catalogue()))
 
 
 @app.command()
 def doctor(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
-    """Look at every system: reachability, versions, rights, modules, webhooks, clocks, decimals."""
+    """Look at every system: reachability, versions, rights, modules, webhooks, clocks, decimals, what changed."""
     plan = loaded(blueprint)
 
     async def look() -> dict[str, Any]:
-        made = assembly.connectors(plan)
+        made = connectors_of(plan)
         try:
-            return {name: await connector.doctor() for name, connector in made.items()}
+            return {
+                name: [*await connector.doctor(), *await fingerprints.look(blueprint, name, connector)]
+                for name, connector in made.items()
+            }
         finally:
             for connector in made.values():
                 await connector.close()
@@ -256,32 +216,38 @@ def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
     out.print(table)
 
 
+THINGS = ("order", "product", "stock", "customer")
+"""What a counterfoil can be asked for."""
+
+
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="'order'")],
-    key: Annotated[str, typer.Argument(help="order number, any system's id, e-mail, payment reference")],
+    what: Annotated[str, typer.Argument(help="order, product, stock or customer")],
+    key: Annotated[str, typer.Argument(help="order number, SKU, any system's id, e-mail, payment reference …")],
     blueprint: BlueprintPath = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Show the counterfoil: what happened to an order, across all systems."""
-    if what != "order":
-        fail(f"Nothing is kept about {what!r}; ask for: order.", 2)
+    """Show the counterfoil: what happened to an order, a product or a customer, across all systems."""
+    if what not in THINGS:
+        fail(f"Nothing is kept about {what!r}; ask for: {', '.join(THINGS)}.", 2)
+    kind = "variant" if what == "stock" else what
 
     async def look(store: Store, _: Blueprint) -> list[dict[str, Any]]:
-        return [await timeline.of(store, subject) for subject in await timeline.find(store, key)]
+        subjects = [subject for subject in await timeline.find(store, key) if f":{kind}:" in subject]
+        return [await timeline.of(store, subject) for subject in subjects]
 
     found = with_store(blueprint, look)
     if as_json:
         print_json(found)
     elif len(found) > 5:
-        out.print(f"{len(found)} orders match {key!r}:", markup=False)
+        out.print(f"{len(found)} match {key!r}:", markup=False)
         for one in found:
             out.print(f"  {one['subject']}  {one['entries'][-1]['text'] if one['entries'] else ''}", markup=False)
     else:
         for one in found:
             _print_timeline(one)
     if not found:
-        fail(f"Nothing is known of {key!r}. Has its shop sent it? `counterfoil doctor` shows the last poll's health.")
+        fail(f"Nothing is known of {key!r}. Has its system sent it? `counterfoil doctor` shows the last poll's health.")
 
 
 def _print_timeline(one: dict[str, Any]) -> None:
@@ -290,7 +256,12 @@ def _print_timeline(one: dict[str, Any]) -> None:
     table = Table("time (UTC)", "what", "", "")
     for entry in one["entries"]:
         detail = entry.get("detail") or {}
-        words = [entry.get("why", ""), entry.get("reason", ""), detail.get("message", "")]
+        words = [
+            in_words(entry.get("about") or {}),
+            entry.get("why", ""),
+            entry.get("reason", ""),
+            detail.get("message", ""),
+        ]
         result = detail.get("result") or {}
         words += [" ".join(f"{k}={v}" for k, v in result.items() if not isinstance(v, dict | list))]
         words += [f"promise {entry['promise']}" if entry.get("promise") else "", entry.get("suggestion", "")]
@@ -301,96 +272,6 @@ def _print_timeline(one: dict[str, Any]) -> None:
     for waiting in one["waiting"]:
         table.add_row("", "waiting", f"{waiting['system']}.{waiting['operation']}", f"tried {waiting['attempt']} times")
     out.print(table)
-
-
-@exceptions_app.command("list")
-def exceptions_list(
-    blueprint: BlueprintPath = DEFAULT,
-    status: Annotated[str, typer.Option(help="open, retried, resolved, skipped or all")] = "open",
-    as_json: AsJson = False,
-) -> None:
-    """List exceptions, oldest first."""
-    rows = with_store(blueprint, lambda store, _: exceptions.listing(store, status))
-    if as_json:
-        print_json(rows)
-        return
-    if not rows:
-        out.print("No exceptions.")
-        return
-    table = Table("no", "opened", "owner", "about", "reason", "what")
-    for row in rows:
-        table.add_row(
-            str(row["id"]), moment(row["opened_at"]), row["owner"], row["subject"], row["reason"], row["message"]
-        )
-    out.print(table)
-
-
-@exceptions_app.command("show")
-def exceptions_show(number: int, blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
-    """Show one exception with its suggested fix and its technical part."""
-    row = with_store(blueprint, lambda store, _: exceptions.get(store, number))
-    if as_json:
-        print_json(row)
-        return
-    out.print(
-        f"[bold]Exception {row['id']}[/] ({row['status']}), for {row['owner']}, opened {moment(row['opened_at'])}"
-    )
-    closed = f"{moment(row['closed_at'])} by {row['closed_by']} {row['note'] or ''}" if row["closed_at"] else ""
-    for label, value in (
-        ("about", row["subject"]),
-        ("during", f"{row['system']}.{row['operation']}"),
-        ("reason", row["reason"]),
-        ("what", row["message"]),
-        ("do", row["suggestion"]),
-        ("closed", closed),
-        ("technical", row["technical"]),
-    ):
-        if value:
-            out.print(f"{label:>10}  {value}", markup=False, highlight=False)
-
-
-def _act(blueprint: Path, numbers: list[int], status: str, note: str, done: str) -> None:
-    who = getpass.getuser()
-
-    async def act(store: Store, _: Blueprint) -> None:
-        for number in numbers:
-            row = await exceptions.act(store, number, status, who, note)
-            out.print(f"{number}: {done} ({row['subject']})", markup=False)
-
-    with_store(blueprint, act)
-
-
-Numbers = Annotated[list[int], typer.Argument(help="the exceptions' numbers")]
-Note = Annotated[str, typer.Option(help="why; kept in the audit log")]
-
-
-@exceptions_app.command()
-def retry(
-    numbers: Annotated[list[int] | None, typer.Argument(help="the exceptions' numbers")] = None,
-    blueprint: BlueprintPath = DEFAULT,
-    reason: Annotated[str, typer.Option(help="instead of numbers: all open ones with this reason")] = "",
-    note: Note = "",
-) -> None:
-    """Try again, now that the cause is put right."""
-    wanted = list(numbers or [])
-    if reason:
-        rows = with_store(blueprint, lambda store, _: exceptions.listing(store, limit=100_000))
-        wanted += [row["id"] for row in rows if row["reason"] == reason]
-    if not wanted:
-        fail("Nothing to retry: give numbers, or --reason.")
-    _act(blueprint, wanted, "retried", note, "will be tried again")
-
-
-@exceptions_app.command()
-def resolve(numbers: Numbers, blueprint: BlueprintPath = DEFAULT, note: Note = "") -> None:
-    """It was put right by hand in the systems; go on with what follows."""
-    _act(blueprint, numbers, "resolved", note, "resolved")
-
-
-@exceptions_app.command()
-def skip(numbers: Numbers, blueprint: BlueprintPath = DEFAULT, note: Note = "") -> None:
-    """It is not wanted; go on with what follows."""
-    _act(blueprint, numbers, "skipped", note, "skipped")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import uvicorn
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors import assembly
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import lanes, poller
+from counterfoil.hub import care, lanes, poller
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store, open_store, serving_alone
@@ -61,7 +61,9 @@ async def hub(blueprint: Blueprint, doors: bool = True, polls: bool = True) -> A
                 await _listening(server, tasks[-1], blueprint.listen)
             if polls:
                 owner = blueprint.exceptions.owner_of("", "misconfigured")
-                tasks.append(asyncio.create_task(poller.run(store, made, owner, stop)))
+                hurries = {name: care.hurry(blueprint, name) for name in made}
+                tasks.append(asyncio.create_task(poller.run(store, made, owner, stop, hurries)))
+                tasks.append(asyncio.create_task(care.run(store, blueprint, made, stop)))
             try:
                 yield running
             finally:

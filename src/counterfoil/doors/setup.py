@@ -31,6 +31,8 @@ class Answers:
     odoo_database: str
     odoo_api_key: str
     cut_over: str
+    invoices: str = "on_order"
+    odoo_login: str = ""
 
 
 TEMPLATE = """\
@@ -48,24 +50,47 @@ systems:
     consumer_key: {{file: {secrets}/{shop}-key}}
     consumer_secret: {{file: {secrets}/{shop}-secret}}
     webhook_secret: {{file: {secrets}/{shop}-webhook}}
-    poll: 60s                             # the poll that stands behind the webhooks
-    overlap: 2m
     cut_over: {cut_over}   # orders placed before are not wanted
   odoo:
     connector: odoo
     url: {odoo_url}
-{database}    api_key: {{file: {secrets}/odoo-key}}
+{database}{login}    api_key: {{file: {secrets}/odoo-key}}
 
 owners: {{order: {shop}, customer: {shop}, product: odoo, stock: odoo}}
 
 flows:
-  - {{on: order.placed, from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
-  - {{on: order.paid, from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
+  # Orders into Odoo.
+  - {{on: [order.placed, order.paid], from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
   - {{on: order.changed, from: {shop}, do: odoo.amend_order}}
   - {{on: order.cancelled, from: {shop}, do: odoo.cancel_order}}
-  - {{on: order.payment_lost, from: {shop}, do: hub.ask}}
-  - {{on: order.refunded, from: {shop}, do: hub.ask}}
+  - {{on: order.payment_lost, from: {shop}, do: odoo.hold_order}}
+  - {{on: order.refunded, from: {shop}, do: {shop}.read_refunds}}
+  - {{on: order.refund_read, from: {shop}, do: odoo.refund_order}}
+  - {{on: order.completed, from: {shop}, do: odoo.check_shipped}}
+  - {{on: order.history, from: {shop}, do: odoo.import_order, on_exception: pass}}
+{invoices}
+  # What Odoo does about an order, back to the shop.
   - {{on: order.accepted, from: {shop}, do: {shop}.note_order}}
+  - on: [order.confirmed, shipment.dispatched, order.backordered, order.delivered, order.invoiced, order.credited,
+         order.closed, shipment.returned]
+    from: {shop}
+    do: {shop}.tell_order
+    within: 60s
+
+  # Stock and products from Odoo; of what waits only the newest is sent. The first run tells the shop all of them: link
+  # products first, or take these two out until you have.
+  - {{on: stock.changed, from: odoo, do: {shop}.publish_stock, within: 60s, when_down: latest_only, on_exception: pass}}
+  - {{on: product.changed, from: odoo, do: {shop}.publish_product, when_down: latest_only, on_exception: pass}}
+
+  # Customers' master data.
+  - {{on: customer.changed, from: {shop}, do: odoo.update_customer, on_exception: pass}}
+
+channels:
+  {shop}:
+    warehouses: []                        # codes in Odoo; none: all
+    stock: available                      # available | on_hand | forecast
+    safety_stock: 0
+    requires: [sku, price]                # what a product must have before the shop gets it
 
 payments:                                 # the shop's payment method → the journal in Odoo
   - {{method: "*", journal: BNK1}}
@@ -73,6 +98,22 @@ payments:                                 # the shop's payment method → the jo
 customers: {{match: [email]}}
 exceptions: {{default: shop-manager, misconfigured: integration-engineer, bug: integration-engineer}}
 """
+
+INVOICES = {
+    "on_order": """
+  # Invoiced as soon as Odoo has accepted the order (on_delivery: `on: shipment.dispatched`).
+  - {{on: order.accepted, from: {shop}, do: odoo.invoice_order}}
+""",
+    "on_delivery": """
+  # Invoiced when goods leave (on_order: `on: order.accepted`).
+  - {{on: shipment.dispatched, from: {shop}, do: odoo.invoice_order}}
+""",
+    "none": """
+  # Invoices are made in Odoo by hand (on_order: `on: order.accepted`, on_delivery: `on: shipment.dispatched`,
+  # both with `do: odoo.invoice_order`).
+""",
+}
+"""When Odoo invoices an order; by the answers of `init`."""
 
 
 async def write(answers: Answers, check: bool, force: bool) -> dict[str, list[Finding]]:
@@ -94,14 +135,17 @@ async def write(answers: Answers, check: bool, force: bool) -> dict[str, list[Fi
     for name, value in kept.items():
         write_secret(folder / name, value)
     database = f"    database: {answers.odoo_database}\n" if answers.odoo_database else ""
+    login = f"    login: {answers.odoo_login}\n" if answers.odoo_login else ""
     text = TEMPLATE.format(
         shop=answers.shop,
         shop_url=answers.shop_url,
         odoo_url=answers.odoo_url,
         database=database,
+        login=login,
         cut_over=answers.cut_over,
         secrets=folder.name,
         folder="",
+        invoices=INVOICES[answers.invoices].format(shop=answers.shop),
     )
     file.write_text(text, encoding="utf-8")
     try:

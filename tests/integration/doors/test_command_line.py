@@ -75,7 +75,7 @@ async def test_skip_and_resolve_let_the_lane_go_on(scene: Scene) -> None:
     await an_exception(scene)
     await also("exceptions", "skip", "1", "-b", scene.file, "--note", "a test")
     status = json.loads((await also("status", "-b", scene.file, "--json")).stdout)
-    assert (status["exceptions_open"], status["deliveries"]) == (0, 0)
+    assert (status["exceptions_open"], status["held"]) == (0, 0)
 
 
 async def test_doctor_looks_at_both_systems_once_the_webhooks_are_made(scene: Scene) -> None:
@@ -100,13 +100,16 @@ async def test_init_asks_tries_and_writes_a_blueprint_without_secrets_in_it(scen
     file.parent.mkdir()
     arguments = ["--shop-url", scene.shop_url, "--shop-name", "web", "--odoo-url", scene.place.url]
     arguments += ["--odoo-database", "sandbox", "--cut-over", "2026-01-01T00:00:00Z"]
+    arguments += ["--odoo-login", "", "--invoices", "on_delivery"]
     secrets = {"WEB_KEY": SHOP_KEYS[0], "WEB_SECRET": SHOP_KEYS[1], "ODOO_API_KEY": "sandbox-key"}
     done = await also("init", file, *arguments, **secrets)
     assert "sign-in" in done.stdout
     text = file.read_text()
     assert not [value for value in secrets.values() if value in text]
     assert (file.parent / "shop.secrets" / "odoo-key").stat().st_mode & 0o077 == 0
-    await also("check", "-b", file)
+    assert "{on: shipment.dispatched, from: web, do: odoo.invoice_order}" in text
+    checked = await also("check", "-b", file)
+    assert "warning" not in checked.stdout
     refused = await also("init", file, *arguments, code=1, **secrets)
     assert "--force" in refused.stderr
 
