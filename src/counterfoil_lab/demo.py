@@ -33,9 +33,9 @@ from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.doors.assembly import load
 from counterfoil.doors.serve import Hub, hub
 from counterfoil.hub import lanes
-from counterfoil.hub.schema import counter, cursor, delivery_log, exception, receipt
-from counterfoil.hub.worker import idle
+from counterfoil.hub.schema import counter, delivery_log, exception, receipt
 from counterfoil_lab.checker import check, odoo_orders, passed, sellable, shop_orders
+from counterfoil_lab.resting import at_rest, feeds_of
 from counterfoil_lab.stage import SHOP_KEYS, NoOdoo, OdooPlace, an_odoo, blueprint, prepared
 from counterfoil_sandbox import proxy
 from counterfoil_sandbox.faults import Faulty
@@ -52,6 +52,7 @@ LOST_ANSWERS = {
     "action_post": 2,
     "res.partner/load": 1,
 }
+SLOWEST_FEED = 5.0
 OUTAGE = 3.0
 """Seconds that Odoo drops every connection."""
 
@@ -94,13 +95,10 @@ def _change_one(shop: ShopApp, number: int) -> None:
 async def settled(running: Hub, shop: ShopApp, changed: float, bar: Progress) -> None:
     """Until each poll has looked once after the last change, webhooks are out, and nothing is due or in flight."""
     task = bar.add_task("settling", total=None)
-    while True:
-        async with running.store.read() as connection:
-            polled = await connection.scalar(sa.select(sa.func.min(sa.func.coalesce(cursor.c.ok_at, 0.0))))
+    feeds = feeds_of(running.connectors, SLOWEST_FEED)
+    while not await at_rest(running.store, feeds, changed):
         waiting = (await lanes.depth(running.store))["lanes_waiting"]
         bar.update(task, description=f"settling, {waiting} lanes to go")
-        if polled and polled > changed and await idle(running.store):
-            return
         await asyncio.sleep(0.25)
 
 
@@ -190,9 +188,8 @@ def print_line(verdict: dict[str, Any]) -> None:
 
 async def _stay(file: Path, running: Hub, shop_url: str, place: OdooPlace) -> None:
     out.print(f"\nStill running, until Ctrl-C. Shop {shop_url}, Odoo {place.url}, hub {running.url}.")
-    out.print(
-        f"Look around:  counterfoil exceptions list -b {file}\n              counterfoil show order 1001 -b {file}"
-    )
+    for words in ("exceptions list", "show order 1001"):
+        out.print(f"Look around:  .venv/bin/counterfoil {words} -b {file}", soft_wrap=True, highlight=False)
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()
 

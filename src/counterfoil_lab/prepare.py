@@ -87,6 +87,67 @@ def prepare(odoo: Odoo, catalogue: Path, currencies: Iterable[str], more_skus: I
     return {"products": len(products), "taxes": made_taxes, "customers": known_customers}
 
 
+def variants(odoo: Odoo, catalogue: Path) -> int:
+    """Make the catalogue's variable products with their variants, before `prepare` makes what is missing; how many.
+
+    Each variant goes by the external id that `prepare` would give its SKU.
+    """
+    by_parent: dict[int, dict[tuple[str, ...], str]] = {}
+    for product in rows(catalogue, "variations/*.json", "variations/*/*.json"):
+        chosen = tuple(sorted(a["option"] for a in product["attributes"]))
+        by_parent.setdefault(product["parent_id"], {})[chosen] = product["sku"]
+    values: dict[tuple[str, str], int] = {}
+    attributes: dict[str, int] = {}
+    names: list[dict[str, Any]] = []
+    parents = [p for p in rows(catalogue, "products/*.json") if p["type"] == "variable" and p["id"] in by_parent]
+    for product in {p["id"]: p for p in parents}.values():
+        lines = [_attribute_line(odoo, a, attributes, values) for a in product["attributes"] if a["variation"]]
+        row = {"name": product["name"], "type": "consu", "is_storable": True, "attribute_line_ids": lines}
+        template = odoo.call("product.template", "create", vals_list=[row])
+        made = odoo.read(
+            "product.product", [["product_tmpl_id", "in", template]], ["product_template_attribute_value_ids"]
+        )
+        parts = {
+            v["id"]: v["name"]
+            for v in odoo.read(
+                "product.template.attribute.value", [["product_tmpl_id", "in", template]], ["name", "attribute_id"]
+            )
+        }
+        for variant in made:
+            chosen = tuple(sorted(parts[n] for n in variant["product_template_attribute_value_ids"]))
+            sku = by_parent[product["id"]].get(chosen)
+            vals = {"default_code": sku} if sku else {"active": False}
+            odoo.call("product.product", "write", ids=[variant["id"]], vals=vals)
+            if sku:
+                name = f"product_{_xml_name(sku)}"
+                names.append(
+                    {
+                        "module": "lab",
+                        "noupdate": True,
+                        "name": name,
+                        "model": "product.product",
+                        "res_id": variant["id"],
+                    }
+                )
+    if names:
+        odoo.call("ir.model.data", "create", vals_list=names)
+    return len(names)
+
+
+def _attribute_line(
+    odoo: Odoo, attribute: dict[str, Any], attributes: dict[str, int], values: dict[tuple[str, str], int]
+) -> list[Any]:
+    name = attribute["name"]
+    if name not in attributes:
+        attributes[name] = odoo.call("product.attribute", "create", vals_list=[{"name": name}])[0]
+    for option in attribute["options"]:
+        if (name, option) not in values:
+            row = {"name": option, "attribute_id": attributes[name]}
+            values[(name, option)] = odoo.call("product.attribute.value", "create", vals_list=[row])[0]
+    chosen = [values[(name, option)] for option in attribute["options"]]
+    return [0, 0, {"attribute_id": attributes[name], "value_ids": [[6, 0, chosen]]}]
+
+
 def _currencies(odoo: Odoo, codes: list[str]) -> None:
     known = {c["name"]: c for c in odoo.read("res.currency", [["name", "in", codes]], ["name", "active"])}
     asleep = [c["id"] for c in known.values() if not c["active"]]

@@ -94,17 +94,37 @@ systems:
     api_key: {{file: secrets/odoo-key}}
 owners: {{order: {shop}, customer: {shop}, product: odoo, stock: odoo}}
 flows:
-  - {{on: order.placed, from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
-  - {{on: order.paid, from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
-  - {{on: order.changed, from: {shop}, do: odoo.amend_order}}
-  - {{on: order.cancelled, from: {shop}, do: odoo.cancel_order}}
-  - {{on: order.payment_lost, from: {shop}, do: hub.ask}}
-  - {{on: order.refunded, from: {shop}, do: hub.ask}}
-{note}payments:
+{flows}payments:
 {payments}
 taxes:
 {taxes}
 """
+
+ORDERS_IN = """\
+  - {{on: [order.placed, order.paid], from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
+  - {{on: order.changed, from: {shop}, do: odoo.amend_order}}
+  - {{on: order.cancelled, from: {shop}, do: odoo.cancel_order}}
+"""
+NOTE = """\
+  - {{on: order.accepted, from: {shop}, do: {shop}.note_order}}
+"""
+ASK = """\
+  - {{on: order.payment_lost, from: {shop}, do: hub.ask}}
+"""
+WHOLE = """\
+  - {{on: order.payment_lost, from: {shop}, do: odoo.hold_order}}
+  - {{on: order.refunded, from: {shop}, do: {shop}.read_refunds}}
+  - {{on: order.refund_read, from: {shop}, do: odoo.refund_order}}
+  - {{on: order.completed, from: {shop}, do: odoo.check_shipped}}
+  - {{on: shipment.dispatched, from: odoo, do: odoo.invoice_order}}
+  - on: [order.confirmed, shipment.dispatched, order.backordered, order.delivered, order.invoiced, order.credited,
+         order.closed, shipment.returned]
+    from: odoo
+    do: {shop}.tell_order
+  - {{on: stock.changed, from: odoo, do: {shop}.publish_stock, when_down: latest_only, on_exception: pass}}
+  - {{on: product.changed, from: odoo, do: {shop}.publish_product, when_down: latest_only, on_exception: pass}}
+"""
+"""The whole life of an order, with invoices on delivery, stock and catalogue."""
 
 WEBHOOK_SECRET = "whsec_sandbox"
 SHOP_KEYS = ("ck_sandbox", "cs_sandbox")
@@ -120,10 +140,11 @@ def blueprint(
     store: str = "",
     journals: Mapping[str, str] = JOURNALS,
     catalogue: Path | None = None,
+    whole: bool = False,
 ) -> Path:
     """Write a blueprint joining one WooCommerce shop to one Odoo, with its secrets, into `folder`; its path.
 
-    The `catalogue` is the folder the Odoo was prepared from.
+    The `catalogue` is the folder the Odoo was prepared from. `whole`: with all that follows after the order is in.
     """
     (folder / "secrets").mkdir(exist_ok=True, mode=0o700)
     secrets = dict(zip(("shop-key", "shop-secret"), SHOP_KEYS, strict=True))
@@ -131,7 +152,7 @@ def blueprint(
     for name, value in secrets.items():
         write_secret(folder / "secrets" / name, value)
     file = folder / "blueprint.yaml"
-    note = f"  - {{on: order.accepted, from: {shop}, do: {shop}.note_order}}\n" if note_orders else ""
+    flows = ORDERS_IN + (NOTE if note_orders else "") + (WHOLE if whole else ASK)
     file.write_text(
         BLUEPRINT.format(
             store=store or f"sqlite:///{folder / 'counterfoil.db'}",
@@ -141,7 +162,7 @@ def blueprint(
             poll=poll,
             odoo_url=odoo.url,
             database=odoo.database,
-            note=note,
+            flows=flows.format(shop=shop),
             payments="\n".join(f'  - {{method: "{m}", journal: {j}}}' for m, j in journals.items()),
             taxes="\n".join(f"  - {row}" for row in (tax_rows(catalogue) if catalogue else [])),
         ),
