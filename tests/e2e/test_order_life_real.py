@@ -21,11 +21,18 @@ from counterfoil_sandbox.woocommerce import make_app as make_shop
 MAIN = tuple((kind, row) for kind, row in ROWS if row.real)
 
 
-def fiscal_positions(place: OdooPlace) -> None:
-    """As a company has them that charges other countries' taxes: one for each country. By the French chart's own one for
-    all of the EU, Odoo refuses to post such taxes (account/models/account_move.py, _validate_taxes_country)."""
-    abroad = place.api.read("res.country", [["code", "in", ["DE", "PL"]]], ["name"])
-    values = [{"name": row["name"], "country_id": row["id"], "auto_apply": True, "sequence": 1} for row in abroad]
+TAX_NUMBERS = {"DE": "DE136695976", "PL": "PL1234567883"}
+"""Of no company, but with the right check digits: the recorded orders are taxed in these countries."""
+
+
+def register_abroad(place: OdooPlace) -> None:
+    """The company is registered for taxes where its shop charges them: without a fiscal position that has a tax number
+    of that country, Odoo posts no other taxes than its own country's (account_move.py, _validate_taxes_country)."""
+    countries = place.api.read("res.country", [["code", "in", sorted(TAX_NUMBERS)]], ["name", "code"])
+    values = [
+        {"name": c["name"], "country_id": c["id"], "auto_apply": True, "foreign_vat": TAX_NUMBERS[c["code"]]}
+        for c in countries
+    ]
     place.api.call("account.fiscal.position", "create", vals_list=values)
 
 
@@ -38,7 +45,7 @@ def played(odoo_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         place = OdooPlace(answer["url"], answer["database"], answer["api_key"])
         variants(place.api, RECORDINGS)
         prepared(place, RECORDINGS, {"EUR"})
-        fiscal_positions(place)
+        register_abroad(place)
         file = blueprint(folder, place, shop_url, poll="1s", catalogue=RECORDINGS, whole=True)
         yield asyncio.run(order_life.play(file, shop.shop, shop_url, place, list(MAIN)))
 

@@ -253,7 +253,7 @@ async def test_compare_does_not_care_what_kind_of_entity_it_is(store: Store) -> 
 
 
 async def test_a_state_that_comes_back_within_one_second_is_told_again(store: Store) -> None:
-    """Processing, cancelled, processing, cancelled, late and doubled, all of one second: the last word reaches the ERP."""
+    """Processing, cancelled, processing, cancelled, all of one second: the last word reaches the ERP."""
     house = House(store)
     for body in (payload(1), payload(1, status="cancelled")) * 2:
         await house.hear(body)
