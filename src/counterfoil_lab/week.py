@@ -51,7 +51,8 @@ HOURS = 168
 EXTRA_ARTICLES = 400
 """Articles that only Odoo has at first: the hub lists them in the shop."""
 QUIRKS = {"duplicate": 0.1, "missing": 0.05, "out_of_order": 0.1}
-SLOWEST_FEED = 60.0
+SHIPPING_HOUR = 17
+SLOWEST_FEED, QUICK_FEED = 60.0, 5.0
 BACKLOG = 300
 """Lanes in wait beyond which the world stands still: a week in minutes must not become one long jam."""
 LEAST_WITHOUT_A_PERSON = 0.995
@@ -224,8 +225,10 @@ def campaign(world: World, percent: int) -> None:
 # --- the week -------------------------------------------------------------------------------------------------------
 
 
-async def live(world: World, store: Store, orders: list[dict[str, Any]], moves: int, bar: Progress) -> None:
-    """Hour by hour."""
+async def live(
+    world: World, store: Store, quick: Feeds, orders: list[dict[str, Any]], moves: int, bar: Progress
+) -> None:
+    """Hour by hour; once a day, in the afternoon, the warehouse sends what is a few hours old."""
     task = bar.add_task("the week", total=HOURS)
     began = time.monotonic()
     per_hour = [len(orders) * (hour + 1) // HOURS - len(orders) * hour // HOURS for hour in range(HOURS)]
@@ -244,7 +247,10 @@ async def live(world: World, store: Store, orders: list[dict[str, Any]], moves: 
         if hour in (HOURS // 4, HOURS // 2):
             await asyncio.to_thread(campaign, world, -20 if hour == HOURS // 4 else 25)
         await _caught_up(store, BACKLOG)
-        await asyncio.to_thread(send, world, hour)
+        if hour % 24 == SHIPPING_HOUR:
+            # hours pass in a blink here: what changed hours ago has long arrived when a real warehouse begins to pack
+            await settled(store, quick, bar)
+            await asyncio.to_thread(send, world, hour)
         if hour % 24 == 23:
             out.print(f"day {hour // 24 + 1} over after {time.monotonic() - began:.0f} s", highlight=False)
         bar.update(task, advance=1, description=f"day {hour // 24 + 1}, {world.happened['placed']} orders")
@@ -263,6 +269,7 @@ async def settled(store: Store, feeds: Feeds, bar: Progress) -> None:
         waiting = (await lanes.depth(store))["lanes_waiting"]
         bar.update(task, description=f"settling, {waiting} lanes to go")
         await asyncio.sleep(0.25)
+    bar.remove_task(task)
 
 
 @contextlib.contextmanager
@@ -314,7 +321,8 @@ async def play(kind: str, count: int, moves: int, store_url: str) -> dict[str, A
             folder, odoo_place, shop_url, SHOP, poll="3s", catalogue=RECORDINGS, store=store_url, whole=True
         )
         declared = load(file)
-        feeds = feeds_of(connectors(declared), SLOWEST_FEED)
+        made = connectors(declared)
+        feeds, quick = feeds_of(made, SLOWEST_FEED), feeds_of(made, QUICK_FEED)
         world = World(shop, odoo_place.api, random.Random(11), _stock_up(odoo_place.api))
         warehouse.count_stock(world.odoo, dict.fromkeys(world.articles, 700))
         stack.enter_context(running_hub(file))
@@ -325,7 +333,7 @@ async def play(kind: str, count: int, moves: int, store_url: str) -> dict[str, A
             with Progress(console=out, transient=True) as bar:
                 await settled(store, feeds, bar)
                 out.print(f"catalogue and stock in the shop after {time.monotonic() - started:.0f} s", highlight=False)
-                await live(world, store, orders, moves, bar)
+                await live(world, store, quick, orders, moves, bar)
                 await settled(store, feeds, bar)
                 out.print(f"everything at rest after {time.monotonic() - started:.0f} s", highlight=False)
             for_a_person, reasons = await _open_exceptions(store)
