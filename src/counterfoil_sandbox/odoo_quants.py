@@ -118,14 +118,6 @@ def _counted(vals: Row, quantity: float) -> None:
     vals["inventory_diff_quantity"] = float(vals.get("inventory_quantity") or 0.0) - quantity
 
 
-def tidy_quants(store: Store) -> None:
-    """What Odoo does when someone looks at the stock: quants with nothing in them vanish, without a trace."""
-    for row in list(store.rows["stock.quant"].values()):
-        amounts = (row["quantity"], row["reserved_quantity"], row["inventory_quantity"])
-        if not any(amounts) and not row["user_id"]:
-            store.put("stock.quant", row["id"], None)
-
-
 def _quant_unlinked(store: Store, _ids: list[int]) -> None:
     if not store.context.get("inventory_mode"):
         return
