@@ -26,6 +26,7 @@ import pg
 from machine import cache_dir, database_name, fail, only_one, step
 
 HERE = Path(__file__).resolve().parent
+TEMPLATE_SCRIPT = HERE / "odoo_template.py"
 CLUSTER = pg.Cluster(cache_dir() / "odoo19/pg", int(os.environ.get("COUNTERFOIL_ODOO_PGPORT") or 5440))
 OLD_KEPT = 30
 NOWHERE = "http://127.0.0.1:9"  # port "discard": refused at once, so that nothing leaves the machine
@@ -37,7 +38,6 @@ class Odoo:
 
     home: Path
     prefix = ""  # of its databases' names in the cluster
-    template_script: Path
     template_prefix = "template_"
     first_port: int
     most_workers = 64
@@ -89,7 +89,7 @@ class Odoo:
 
     def make_template(self) -> str:
         """The name of the template database; made when this package and the template's script have none yet."""
-        stamp = hashlib.sha256(self.template_script.read_bytes() + self.release()).hexdigest()[:12]
+        stamp = hashlib.sha256(TEMPLATE_SCRIPT.read_bytes() + self.release()).hexdigest()[:12]
         name = f"{self.template_prefix}{stamp}"
         if pg.exists(CLUSTER, name):
             return name
@@ -98,7 +98,7 @@ class Odoo:
         conf, log = self.home / "template.conf", self.home / "template.log"
         conf.write_text(self.configuration(port=self.first_port, workers=0))
         with log.open("w") as out:
-            command = self.python(self.template_script, conf, new, self.home / "keys" / name)
+            command = self.python(TEMPLATE_SCRIPT, conf, new, self.home / "keys" / name)
             ended = subprocess.run(command, env=self.environment(), stdout=out, stderr=out, check=False)
         if ended.returncode:
             fail(f"the template database could not be made, see {log}:\n" + tail(log))
