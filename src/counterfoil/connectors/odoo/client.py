@@ -16,6 +16,7 @@ import httpx
 
 from counterfoil.connectors.odoo import errors
 from counterfoil.connectors.odoo.versions import Names, UnsupportedVersion, major_of, names
+from counterfoil.connectors.trust import trusted
 from counterfoil.hub.contract import Failure, Kind, Outcome
 
 QUIET = {
@@ -31,16 +32,19 @@ INSERT_ONLY = {**QUIET, "mode": "update", "noupdate": True}
 
 
 class Client:
-    """One Odoo.
+    """One Odoo, over `http`; `speaks` are the names of its version, which is asked for where they are not given.
 
     No language is sent unless a call says one, so names and messages come in Odoo's source language, en_US, whatever
     the user's (`Environment.lang` of 14 to 19). Sent with a write, en_US would become the language of new customers.
     """
 
+    def __init__(self, http: Http, speaks: Names | None = None) -> None:
+        self._http, self._names = http, speaks
+
     @property
     def server_time(self) -> datetime | None:
         """Odoo's own clock when it gave its last answer (whole seconds, UTC); None before the first."""
-        raise NotImplementedError
+        return self._http.time
 
     async def call(
         self,
@@ -59,11 +63,13 @@ class Client:
 
     async def names(self) -> Names:
         """What things are called in this Odoo's version. Raises Failure."""
-        raise NotImplementedError
+        if self._names is None:
+            self._names = known((await self.version())[0])
+        return self._names
 
     async def close(self) -> None:
         """Give back connections."""
-        raise NotImplementedError
+        await self._http.close()
 
     async def search_read(
         self,
@@ -127,6 +133,7 @@ class Http:
             base_url=url.rstrip("/"),
             headers={"User-Agent": "counterfoil", **headers},
             timeout=httpx.Timeout(timeout, connect=5.0),
+            verify=trusted(),
             transport=transport,
             limits=httpx.Limits(max_keepalive_connections=0),  # Odoo closes each connection anyway
         )
@@ -165,7 +172,7 @@ class Http:
 
 
 class Json2(Client):
-    """Odoo's JSON-2 API. `timeout` in seconds for each call; `speaks` are the names of its version."""
+    """Odoo's JSON-2 API. `timeout` in seconds for each call."""
 
     def __init__(
         self,
@@ -177,13 +184,7 @@ class Json2(Client):
         speaks: Names | None = None,
     ) -> None:
         headers = {"Authorization": f"bearer {api_key}"} | ({"X-Odoo-Database": database} if database else {})
-        self._http = Http(url, headers, timeout, transport)
-        self._names = speaks
-
-    @property
-    def server_time(self) -> datetime | None:
-        """Odoo's own clock when it gave its last answer."""
-        return self._http.time
+        super().__init__(Http(url, headers, timeout, transport), speaks)
 
     async def call(
         self,
@@ -211,16 +212,6 @@ class Json2(Client):
         if told is None:
             raise Failure(errors.down("unreachable", "/web/version does not answer like an Odoo 19"))
         return told
-
-    async def names(self) -> Names:
-        """Those it was made with, else by asking for the version."""
-        if self._names is None:
-            self._names = known((await self.version())[0])
-        return self._names
-
-    async def close(self) -> None:
-        """Give back connections."""
-        await self._http.close()
 
 
 def time_of(date: str | None) -> datetime | None:

@@ -31,7 +31,7 @@ class Detecting(Client):
     def __init__(self, settings: Mapping[str, str], transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings, self._transport = settings, transport
         self._timeout = float(settings.get("timeout") or 45)
-        self._http = Http(settings["url"], {}, self._timeout, transport)
+        super().__init__(Http(settings["url"], {}, self._timeout, transport))
         self._client: Client | None = None
         self._version = ""
         self._doubted = False
@@ -75,7 +75,7 @@ class Detecting(Client):
 
     async def close(self) -> None:
         """Give back connections."""
-        await self._http.close()
+        await super().close()
         if self._client is not None:
             await self._client.close()
 

@@ -5,15 +5,13 @@ XML-RPC is not used: it fails on a method without result, after Odoo has committ
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import httpx
 
 from counterfoil.connectors.odoo import errors
-from counterfoil.connectors.odoo.client import Client, Http, known
+from counterfoil.connectors.odoo.client import Client, Http
 from counterfoil.connectors.odoo.versions import Names
 from counterfoil.hub.contract import Failure
 
@@ -40,16 +38,9 @@ class JsonRpc(Client):
         transport: httpx.AsyncBaseTransport | None = None,
         speaks: Names | None = None,
     ) -> None:
-        self._http = Http(url, {}, timeout, transport)
+        super().__init__(Http(url, {}, timeout, transport), speaks)
         self._database, self._login, self._key = database, login, key
-        self._names = speaks
         self._user = 0
-        self._ids = itertools.count(1)
-
-    @property
-    def server_time(self) -> datetime | None:
-        """Odoo's own clock when it gave its last answer."""
-        return self._http.time
 
     async def call(
         self,
@@ -114,23 +105,11 @@ class JsonRpc(Client):
     async def _ask(self, service: str, method: str, *args: Any) -> Any:
         """One JSON-RPC request; its result. Raises Failure."""
         params = {"service": service, "method": method, "args": args}
-        body = {"jsonrpc": "2.0", "method": "call", "id": next(self._ids), "params": params}
-        response = await self._http.send("POST", "/jsonrpc", body)
-        return result_of(response)
+        return result_of(await _send(self._http, "/jsonrpc", params))
 
     async def version(self) -> tuple[str, str | None]:
         """(server version, its Date header), without signing in. Raises Failure."""
         return await rpc_version(self._http)
-
-    async def names(self) -> Names:
-        """Those it was made with, else by asking for the version."""
-        if self._names is None:
-            self._names = known((await self.version())[0])
-        return self._names
-
-    async def close(self) -> None:
-        """Give back connections."""
-        await self._http.close()
 
 
 def result_of(response: httpx.Response) -> Any:
@@ -143,20 +122,21 @@ def result_of(response: httpx.Response) -> Any:
 
 async def rpc_version(http: Http) -> tuple[str, str | None]:
     """(server version, Date header) as `common.version` tells it. Raises Failure."""
-    params = {"service": "common", "method": "version", "args": []}
-    response = await http.send("POST", "/jsonrpc", {"jsonrpc": "2.0", "method": "call", "id": 0, "params": params})
-    return _told(result_of(response)), response.headers.get("date")
+    return _told(await _send(http, "/jsonrpc", {"service": "common", "method": "version", "args": []}))
 
 
 async def page_version(http: Http) -> tuple[str, str | None]:
     """(server version, Date header) as Odoo's web client asks for it, where /jsonrpc is shut. Raises Failure."""
-    body: dict[str, Any] = {"jsonrpc": "2.0", "method": "call", "id": 0, "params": {}}
-    response = await http.send("POST", "/web/webclient/version_info", body)
-    return _told(result_of(response)), response.headers.get("date")
+    return _told(await _send(http, "/web/webclient/version_info", {}))
 
 
-def _told(result: Any) -> str:
+async def _send(http: Http, path: str, params: Mapping[str, Any]) -> httpx.Response:
+    """One JSON-RPC request; over HTTP no id is needed to find its answer."""
+    return await http.send("POST", path, {"jsonrpc": "2.0", "method": "call", "id": 0, "params": params})
+
+
+def _told(response: httpx.Response) -> tuple[str, str | None]:
     try:
-        return str(result["server_version"])
+        return str(result_of(response)["server_version"]), response.headers.get("date")
     except (KeyError, TypeError) as error:
         raise Failure(errors.down("unreachable", "the answer names no version of Odoo")) from error

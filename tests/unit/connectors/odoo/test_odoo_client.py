@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -153,3 +154,22 @@ async def test_the_version_comes_with_the_servers_time() -> None:
     headers = {"Date": "Sat, 21 Nov 2026 02:37:00 GMT"}
     answer = httpx.Response(200, json={"version": "19.0"}, headers=headers)
     assert await client(lambda _: answer).version() == ("19.0", "Sat, 21 Nov 2026 02:37:00 GMT")
+
+
+class Line(httpx.MockTransport):
+    """Knows whether it was given back."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_client_tells_odoos_time_and_gives_its_connection_back() -> None:
+    line = Line(lambda _: httpx.Response(200, json=[], headers={"Date": "Sat, 21 Nov 2026 09:53:20 GMT"}))
+    odoo = Json2("http://odoo.example/", "prod", "k" * 40, 5.0, line)
+    assert odoo.server_time is None
+    await odoo.call("res.partner", "read", ids=[1])
+    assert odoo.server_time == datetime(2026, 11, 21, 9, 53, 20, tzinfo=UTC)
+    await odoo.close()
+    assert line.closed
