@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from counterfoil.hub.contract import Feed, Item, Outcome, Raw
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, Invoice, Packed, Shipment, ShipmentState
 from counterfoil.retail.money import Money
+from counterfoil_sandbox.woocommerce import RECORDINGS, ShopApp, make_app
 
 SECRET = "shared words"
 SYSTEM = "web-eu"
@@ -26,7 +28,14 @@ T0 = 1_795_254_800  # 2026-11-21T09:53:20Z
 def settings(url: str, **more: str) -> dict[str, str]:
     """What a blueprint says of the stand-in."""
     keys = {"consumer_key": "ck_sandbox", "consumer_secret": "cs_sandbox", "webhook_secret": SECRET}
-    return {"url": url, **keys, "timeout": "3s", **more}
+    return {"url": url, **keys, "timeout": "30s", **more}
+
+
+def shop_at_t0(catalogue: Path | None = RECORDINGS, webhook_delay: float = 3600) -> ShopApp:
+    """An empty shop whose clock stands at T0; webhooks are not delivered within a test, unless told to."""
+    app = make_app(catalogue, webhook_delay=webhook_delay)
+    app.shop.set_clock(frozen_at=T0)
+    return app
 
 
 def feed(shop: WooCommerce, name: str = "orders") -> Feed:

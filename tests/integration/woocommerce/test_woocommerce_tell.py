@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 from tests.woocommerce_shop import SYSTEM, T0, fulfilment, invoice, item, poll, run, settings, shipment, telling
 
@@ -11,32 +9,11 @@ from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, ShipmentState
 from counterfoil.retail.order import Order, Status
-from counterfoil_sandbox.serving import serving
-from counterfoil_sandbox.woocommerce import ShopApp, make_app
+from counterfoil_sandbox.woocommerce import ShopApp
 from counterfoil_sandbox.woocommerce_orders import make_order
 
 OPEN = ShipmentState.OPEN
 PARTLY = (shipment("12", tracking="JD014", carrier="DHL"), shipment("13", OPEN, follows="12"))
-
-
-@pytest.fixture
-def app() -> ShopApp:
-    app = make_app(webhook_delay=0.01)
-    app.shop.set_clock(frozen_at=T0)
-    return app
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-async def shop(url: str) -> AsyncIterator[WooCommerce]:
-    connector = WooCommerce(SYSTEM, settings(url))
-    yield connector
-    await connector.close()
 
 
 async def tell(shop: WooCommerce, found: Fulfilment) -> Outcome:

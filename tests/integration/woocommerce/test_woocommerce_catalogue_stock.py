@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 
 import pytest
-from tests.integration.woocommerce_catalogue import connector, item, publish, stock
+from tests.integration.woocommerce.woocommerce_catalogue import connector, item, publish, stock
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import Failure, Kind
@@ -23,19 +22,6 @@ VARIATION = "VAR-001-NOI-M"  # variation 71 of product 70, whose stock is the pa
 def app() -> ShopApp:
     """The recorded shop: 72 products, ten of them with variations."""
     return make_app()
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-async def shop(url: str) -> AsyncIterator[WooCommerce]:
-    made = connector(url)
-    yield made
-    await made.close()
 
 
 def quantity(app: ShopApp, sku: str) -> int | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.integration.woocommerce_catalogue import (
+from tests.integration.woocommerce.woocommerce_catalogue import (
     Image,
     SalePrice,
     connector,
@@ -27,7 +26,6 @@ from counterfoil.retail.listing import PUBLISHED, Channel
 from counterfoil.retail.money import Money
 from counterfoil.retail.product import Product
 from counterfoil_sandbox.faults import Fault
-from counterfoil_sandbox.serving import serving
 from counterfoil_sandbox.woocommerce import ShopApp, make_app
 
 RED = Image(digest="d-red", url="https://erp.example/red.png")
@@ -38,19 +36,6 @@ BLUE = Image(digest="d-blue", url="https://erp.example/blue.png")
 def app() -> ShopApp:
     """The recorded shop: prices with tax, EUR, two decimals, weights in lbs."""
     return make_app()
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-async def shop(url: str) -> AsyncIterator[WooCommerce]:
-    made = connector(url)
-    yield made
-    await made.close()
 
 
 def found(app: ShopApp, sku: str) -> dict[str, Any]:
@@ -485,6 +470,34 @@ async def test_prices_of_another_kind_are_never_written(
     assert [outcome.kind for outcome in outcomes] == [Kind.REJECTED, Kind.DONE]
     assert outcomes[0].reason == reason
     assert app.shop.catalogue.find("ART-1") is None
+
+
+async def test_a_shop_that_no_price_fits_is_told_once(app: ShopApp, shop: WooCommerce) -> None:
+    """The channel is at fault, not its products: the first speaks for all, in whatever call it comes again."""
+    net = [product(n, prices_include_tax=False) for n in range(1, 8)]
+    first, second = await publish(shop, *net[:4]), await publish(shop, *net[4:6])
+    third = await publish(shop, net[6])
+    assert [each.kind for each in (*first, *second, third)] == [Kind.REJECTED] + [Kind.DONE] * 6
+    assert (first[0].reason, "and the others" in first[0].message) == ("tax_basis_differs", True)
+    assert "--again" in first[0].suggestion
+    assert second[0].result == {
+        "written": False,
+        "because": "Not published: its prices are without tax, the shop's are entered with it.",
+        "reasons": ["tax_basis_differs"],
+    }
+    assert (await publish(shop, net[0])).kind is Kind.REJECTED, "a call that is made again says the same"
+    assert writes(app) == 0
+
+
+async def test_the_odd_ones_among_fitting_prices_are_told_each(app: ShopApp, shop: WooCommerce) -> None:
+    """Whether they come together with the others or later, alone."""
+    odd = [product(n, prices_include_tax=False) for n in (1, 2, 3)]
+    together = await publish(shop, *odd[:2], shirt(9))
+    alone = await publish(shop, odd[2])
+    assert [each.kind for each in together] == [Kind.REJECTED, Kind.REJECTED, Kind.DONE]
+    assert (alone.kind, "and the others" in alone.message) == (Kind.REJECTED, False)
+    later = await publish(shop, *odd)
+    assert [each.kind for each in later] == [Kind.REJECTED, Kind.DONE, Kind.DONE], "now it is all of them"
 
 
 async def test_net_prices_go_into_a_net_shop(app: ShopApp, shop: WooCommerce) -> None:

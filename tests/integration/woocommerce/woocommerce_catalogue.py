@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from tests.woocommerce_shop import SYSTEM, settings
+
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import Item, Outcome
 from counterfoil.retail.listing import Channel
 from counterfoil.retail.money import Money
 from counterfoil.retail.product import Image, Place, Product, SalePrice, StockLevel, Variant
 
-KEYS = {"consumer_key": "ck_sandbox", "consumer_secret": "cs_sandbox", "timeout": "30s"}
-
 
 def euros(amount: str) -> Money:
     return Money.of(amount, "EUR")
 
 
-def connector(url: str, channel: Channel | None = None, system: str = "web") -> WooCommerce:
-    return WooCommerce(system, {"url": url, **KEYS}, channel=channel)
+def connector(url: str, channel: Channel | None = None, system: str = SYSTEM) -> WooCommerce:
+    return WooCommerce(system, settings(url), channel=channel)
 
 
 def variant(number: int, **fields: Any) -> Variant:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.woocommerce_shop import SYSTEM, T0, Door, feed, item, poll, run, settings
+from tests.woocommerce_shop import SYSTEM, T0, Door, feed, item, poll, run, settings, shop_at_t0
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import BadPayload, Failure, Kind, Outcome, Raw
 from counterfoil.retail.party import Account, Address, Customer
 from counterfoil_sandbox.serving import serving
-from counterfoil_sandbox.woocommerce import RECORDINGS, ShopApp, make_app
+from counterfoil_sandbox.woocommerce import RECORDINGS, ShopApp
 
 PLACE = Address(
     name="Ana Lima", street="1 High St", street2="Flat 2", city="Porto", postcode="4000", country="PT", phone="+3511"
@@ -23,22 +22,7 @@ PLACE = Address(
 
 @pytest.fixture
 def app() -> ShopApp:
-    app = make_app(None, webhook_delay=3600)
-    app.shop.set_clock(frozen_at=T0)
-    return app
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-async def shop(url: str) -> AsyncIterator[WooCommerce]:
-    connector = WooCommerce(SYSTEM, settings(url))
-    yield connector
-    await connector.close()
+    return shop_at_t0(None)
 
 
 def account(email: str = "ana@example.test", name: str = "Ana Lima", **more: Any) -> Account:

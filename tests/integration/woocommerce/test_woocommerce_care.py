@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-from tests.woocommerce_shop import SECRET, SYSTEM, T0, Door, poll, settings
+from tests.woocommerce_shop import SECRET, SYSTEM, Door, poll, settings, shop_at_t0
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.connectors.woocommerce.webhooks import CUSTOMER_TOPICS, TOPICS
 from counterfoil.hub.contract import Failure, Finding, Mark
 from counterfoil_sandbox.serving import serving
-from counterfoil_sandbox.woocommerce import ShopApp, make_app
+from counterfoil_sandbox.woocommerce import ShopApp
 from counterfoil_sandbox.woocommerce_orders import make_order
 
 ALL = (*TOPICS, *CUSTOMER_TOPICS)
@@ -19,15 +19,7 @@ ALL = (*TOPICS, *CUSTOMER_TOPICS)
 
 @pytest.fixture
 def app() -> ShopApp:
-    app = make_app(None, webhook_delay=3600)
-    app.shop.set_clock(frozen_at=T0)
-    return app
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
+    return shop_at_t0(None)
 
 
 class Place:
@@ -199,18 +191,26 @@ async def test_one_that_a_person_paused_is_theirs(app: ShopApp, place: Place) ->
     assert hooks(app)["order.updated"] == "paused"
 
 
-async def test_what_it_needs_to_repair(app: ShopApp, url: str) -> None:
-    """Without a public address it says so and writes nothing; without a secret, polling was the blueprint's choice."""
-    for more, mark, words in (
-        ({"webhook_secret": ""}, Mark.OK, "no webhook_secret is set"),
-        ({}, Mark.WARNING, "does not exist; until then orders arrive by the poll"),
-    ):
-        shop = WooCommerce(SYSTEM, settings(url, **more))
-        findings = await shop.care()
-        await shop.close()
-        assert {finding.mark for finding in findings} == {mark}
-        assert findings[0].found.startswith(words)
-        assert "public_url" in findings[0].remedy
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"webhook_secret": "", "public_url": "https://hub.example"}, "webhook_secret"),
+        ({"public_url": ""}, "public_url"),
+    ],
+    ids=["no secret", "no address"],
+)
+async def test_without_what_webhooks_need_none_are_wanted(
+    app: ShopApp, url: str, given: dict[str, str], missing: str
+) -> None:
+    """Polling is the blueprint's choice: nothing is ill and nothing is asked; the doctor says it, once."""
+    shop = WooCommerce(SYSTEM, settings(url, **given))
+    (finding,) = await shop.care()
+    assert (finding.mark, finding.found) == (Mark.OK, f"no {missing} is set: orders arrive by the poll only")
+    assert app.requests.total() == 0
+    (told,) = [each for each in await shop.doctor() if each.check.startswith("webhook")]
+    await shop.close()
+    assert (told.mark, told.found) == (Mark.WARNING, finding.found)
+    assert missing in told.remedy
     assert app.shop.webhooks == []
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from tests.woocommerce_shop import T0, Door, feed, poll, settings
+from tests.woocommerce_shop import T0, Door, feed, poll, settings, shop_at_t0
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.connectors.woocommerce.webhooks import CUSTOMER_TOPICS, TOPICS
@@ -22,23 +22,7 @@ from counterfoil_sandbox.woocommerce_orders import make_order
 
 @pytest.fixture
 def app() -> ShopApp:
-    """An empty shop whose clock stands at T0."""
-    app = make_app(webhook_delay=0.01)
-    app.shop.set_clock(frozen_at=T0)
-    return app
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-async def shop(url: str) -> AsyncIterator[WooCommerce]:
-    connector = WooCommerce("web-eu", settings(url))
-    yield connector
-    await connector.close()
+    return shop_at_t0(webhook_delay=0.01)
 
 
 def ids(receipts: list[Raw]) -> list[int]:
@@ -264,6 +248,7 @@ async def test_a_webhook_switched_off_is_found_and_made_anew(app: ShopApp, shop:
     """case: F07. Seven failures switch it off; the doctor says so, and ensure replaces it: re-enabled it would die."""
     door = Door(shop)
     with serving(door.app()) as public_url:
+        shop.public_url = public_url
         await shop.ensure_webhooks(public_url)
         door.status = 503
         app.shop.place(make_order(0))

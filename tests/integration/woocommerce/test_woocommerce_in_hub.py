@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,8 +19,7 @@ from counterfoil.processes.fulfilment import fulfilments
 from counterfoil.processes.orders import orders
 from counterfoil.retail.events import EVENT_TYPES
 from counterfoil.retail.fulfilment import Fulfilment, ShipmentState
-from counterfoil_sandbox.serving import serving
-from counterfoil_sandbox.woocommerce import ShopApp, make_app
+from counterfoil_sandbox.woocommerce import ShopApp
 from counterfoil_sandbox.woocommerce_orders import make_order
 from fakes import ERP, OPERATIONS, Fake, hasten, rows_of, told_by_erp
 
@@ -42,7 +41,10 @@ flows:
 """
 WOO = ConnectorInfo(
     "woocommerce",
-    operations=tuple(OperationInfo(o["name"], o["stream"], tuple(o["emits"])) for o in CAPABILITIES["operations"]),
+    operations=tuple(
+        OperationInfo(o["name"], o["stream"], tuple(o["emits"]), o.get("state", False))
+        for o in CAPABILITIES["operations"]
+    ),
     events=CAPABILITIES["events"],
 )
 
@@ -82,19 +84,6 @@ class Hub:
     def calls(self, operation: str) -> int:
         """How many items the ERP was given for an operation."""
         return sum(len(call.subjects) for call in self.erp.calls if call.operation == operation)
-
-
-@pytest.fixture
-def app() -> ShopApp:
-    app = make_app(webhook_delay=3600)
-    app.shop.set_clock(frozen_at=T0)
-    return app
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,31 +12,10 @@ from tests.woocommerce_shop import SYSTEM, T0, feed, item, poll, run, settings
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import Failure, Kind, Outcome, Raw
 from counterfoil.retail.order import Order, Refund
-from counterfoil_sandbox.serving import serving
-from counterfoil_sandbox.woocommerce import ShopApp, make_app
+from counterfoil_sandbox.woocommerce import ShopApp
 from counterfoil_sandbox.woocommerce_orders import make_order
 
 DAY = 86_400
-
-
-@pytest.fixture
-def app() -> ShopApp:
-    app = make_app(webhook_delay=3600)
-    app.shop.set_clock(frozen_at=T0)
-    return app
-
-
-@pytest.fixture
-def url(app: ShopApp) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-async def shop(url: str) -> AsyncIterator[WooCommerce]:
-    connector = WooCommerce(SYSTEM, settings(url))
-    yield connector
-    await connector.close()
 
 
 def state_of(app: ShopApp, shop: WooCommerce, number: int = 1000) -> Order:

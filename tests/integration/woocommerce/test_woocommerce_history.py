@@ -13,24 +13,17 @@ from counterfoil.connectors.woocommerce import history
 from counterfoil.connectors.woocommerce.client import Client
 from counterfoil.connectors.woocommerce.translate import decode
 from counterfoil.hub.contract import Failure, Kind, Page
-from counterfoil_sandbox.serving import serving
-from counterfoil_sandbox.woocommerce import ShopApp, make_app
+from counterfoil_sandbox.woocommerce import ShopApp
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 CUT_OVER = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def app() -> ShopApp:
-    return make_app(webhook_delay=0.01)
-
-
-@pytest.fixture
-async def client(app: ShopApp) -> AsyncIterator[Client]:
-    with serving(app) as url:
-        made = Client(url, "ck_sandbox", "cs_sandbox", 5.0)
-        yield made
-        await made.close()
+async def client(url: str) -> AsyncIterator[Client]:
+    made = Client(url, "ck_sandbox", "cs_sandbox", 5.0)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from tests.fakes import until
-from tests.integration.woocommerce_catalogue import connector, product, shirt, stock
+from tests.integration.woocommerce.woocommerce_catalogue import connector, product, shirt, stock
 
 from counterfoil.blueprint import Blueprint, parse
 from counterfoil.connectors.woocommerce import WooCommerce
