@@ -1,7 +1,7 @@
 """An Odoo as the conformance suite sees it: looked at and disturbed from outside, never through the connector.
 
 One class for the stand-in and the real server; what must be done differently to each stands in its subclass.
-A proxy with faults stands before both, so that answers can be lost after the commit.
+Answers can be lost after the commit: a stand-in has faults of its own, before the real one stands a proxy.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from counterfoil_lab.stage import OdooPlace
 from counterfoil_sandbox import proxy
 from counterfoil_sandbox.faults import Faults
 from counterfoil_sandbox.odoo import Odoo as StandIn
+from counterfoil_sandbox.odoo import make_app
+from counterfoil_sandbox.odoo_versions import speaking
 from counterfoil_sandbox.serving import serving
 from counterfoil_sandbox.woocommerce import RECORDINGS
 
@@ -89,7 +91,9 @@ class Standing:
 
 
 class Erp:
-    """An Odoo prepared for the suite, behind a proxy."""
+    """An Odoo prepared for the suite: `place` to look at it, `url` for the connector, where faults come first."""
+
+    login = ""
 
     def __init__(self, place: OdooPlace, url: str, faults: Faults, meeting: Meeting) -> None:
         self.place, self.url, self.faults, self.meeting = place, url, faults, meeting
@@ -100,8 +104,8 @@ class Erp:
 
     def connector(self, rules: Rules = RULES, **changes: str) -> OdooConnector:
         """One more hub's connector to this Odoo. Settings can be changed: url, database, api_key, timeout."""
-        settings = {"url": self.url, "database": self.place.database, "api_key": self.place.api_key, "timeout": "30"}
-        return OdooConnector("odoo", settings | changes, rules)
+        place = {"url": self.url, "database": self.place.database, "login": self.login, "api_key": self.place.api_key}
+        return OdooConnector("odoo", {**place, "timeout": "30", **changes}, rules)
 
     # --- looking ------------------------------------------------------------------------------------------------
 
@@ -328,9 +332,10 @@ def before(place: OdooPlace, kind: type[Erp]) -> Iterator[Erp]:
 
 
 class StandInErp(Erp):
-    """The stand-in."""
+    """The stand-in, of any version; tests look at it in the names of 19."""
 
     state: StandIn
+    version: int
 
     def key_without_rights(self) -> str:
         """A second key, for whom the models are closed."""
@@ -354,6 +359,27 @@ class StandInErp(Erp):
         self.state.serialization_failures = 1
         yield
         self.state.serialization_failures = 0
+
+
+@contextlib.contextmanager
+def standing_in(version: int = 19) -> Iterator[StandInErp]:
+    """A stand-in of a French company, prepared. What breaks, breaks behind the door of an older `version`, and faults
+    go by JSON-2 paths; who looks goes past all that, under /aside.
+    """
+    app = make_app(currency="EUR", country="FR")
+    meeting = Meeting(app)
+    door = meeting if version == 19 else speaking(meeting, version)
+
+    async def doors(scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"].removeprefix("/aside")
+        await (door if path == scope["path"] else app.inner)({**scope, "path": path}, receive, send)
+
+    with serving(doors) as url:
+        place = OdooPlace(f"{url}/aside", "sandbox", "sandbox-key")
+        prepare(place.api, RECORDINGS, {"EUR", "USD", "JPY"}, SKUS)
+        erp = StandInErp(place, url, app.faults, meeting)
+        erp.state, erp.version, erp.login = app.inner.state.odoo, version, "admin"
+        yield erp
 
 
 def money(amount: str) -> Decimal:

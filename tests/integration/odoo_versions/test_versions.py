@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from erp_suite import NUMBERS, deliver
 from making import LYON, about, given_back, item, line, order, refunded
-from odoo_place import WRITES
+from odoo_place import WRITES, StandInErp
 
-from conftest import OlderErp
 from counterfoil.connectors.odoo import Odoo
 from counterfoil.hub.contract import Failure, Item, Kind, Mark, Outcome
 from counterfoil.retail.order import LineKind, Order, Status
@@ -24,7 +23,7 @@ SHIPPING = line(net="4.13", taxes={"20": "0.83"}, kind=LineKind.SHIPPING, id="90
 
 
 @pytest.fixture
-def erp(erp_of_module: OlderErp) -> Iterator[OlderErp]:
+def erp(erp_of_module: StandInErp) -> Iterator[StandInErp]:
     """Without any trouble left over."""
     erp_of_module.faults.clear()
     yield erp_of_module
@@ -32,7 +31,7 @@ def erp(erp_of_module: OlderErp) -> Iterator[OlderErp]:
 
 
 @pytest.fixture
-async def odoo(erp: OlderErp) -> AsyncIterator[Odoo]:
+async def odoo(erp: StandInErp) -> AsyncIterator[Odoo]:
     """A hub's connector."""
     connector = erp.connector()
     yield connector
@@ -67,13 +66,13 @@ async def accepted(carry: Carry, *lines: Any, **more: Any) -> Order:
     return of
 
 
-async def test_the_version_is_found_out(erp: OlderErp, odoo: Odoo) -> None:
+async def test_the_version_is_found_out(erp: StandInErp, odoo: Odoo) -> None:
     """By its door alone."""
     assert (await odoo.client.names()).major == erp.version
     assert odoo.client.server_time is not None
 
 
-async def test_accepted_once(erp: OlderErp, carry: Carry) -> None:
+async def test_accepted_once(erp: StandInErp, carry: Carry) -> None:
     """case: F01, F02 - confirmed and paid; a repeat gives the same number and rewrites nothing."""
     of = await accepted(carry)
     standing = erp.one(of)
@@ -86,7 +85,7 @@ async def test_accepted_once(erp: OlderErp, carry: Carry) -> None:
 
 
 @pytest.mark.parametrize("write", WRITES)
-async def test_nothing_twice_where_an_answer_is_lost(erp: OlderErp, carry: Carry, write: str) -> None:
+async def test_nothing_twice_where_an_answer_is_lost(erp: StandInErp, carry: Carry, write: str) -> None:
     """case: F01 - Odoo carried it out, the answer never came: asked again, one order, one payment, one customer."""
     erp.faults.add("lost_answer", path=WRITES[write])
     of = await accepted(carry)
@@ -109,7 +108,7 @@ AMOUNTS: dict[str, tuple[list[Any], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("method", ["round_globally", "round_per_line"])
-async def test_the_total_is_the_customers(erp: OlderErp, odoo: Odoo, method: str) -> None:
+async def test_the_total_is_the_customers(erp: StandInErp, odoo: Odoo, method: str) -> None:
     """case: F24, F25, F26, F27 - to the cent, whichever way the company rounds; what Odoo cuts is on its own line."""
     orders = {name: new(*lines, **more) for name, (lines, more) in AMOUNTS.items()}
     with erp.rounding(method):
@@ -121,7 +120,7 @@ async def test_the_total_is_the_customers(erp: OlderErp, odoo: Odoo, method: str
         assert seen.untaxed + seen.tax == seen.total, name
 
 
-async def test_beyond_the_tolerance_it_is_for_a_person(erp: OlderErp, carry: Carry) -> None:
+async def test_beyond_the_tolerance_it_is_for_a_person(erp: StandInErp, carry: Carry) -> None:
     """case: F24 - Odoo computes a euro more of tax: the order stays a quotation, no money is recorded."""
     of = new(line("SKU-A", "100.00", {"20": "19.00"}))
     outcome = await carry("accept_order", item(of))
@@ -129,7 +128,7 @@ async def test_beyond_the_tolerance_it_is_for_a_person(erp: OlderErp, carry: Car
     assert (erp.one(of).state, erp.payments(of)) == ("quotation", [])
 
 
-async def test_a_quotation_waits_for_its_money(erp: OlderErp, carry: Carry) -> None:
+async def test_a_quotation_waits_for_its_money(erp: StandInErp, carry: Carry) -> None:
     """case: F03 - on hold, then paid."""
     of = new(status=Status.ON_HOLD, paid=False)
     assert (await carry("accept_order", item(of, level="quotation"))).kind is Kind.DONE
@@ -138,7 +137,7 @@ async def test_a_quotation_waits_for_its_money(erp: OlderErp, carry: Carry) -> N
     assert erp.one(of).state == "confirmed"
 
 
-async def test_confirmed_orders_are_cancelled(erp: OlderErp, carry: Carry) -> None:
+async def test_confirmed_orders_are_cancelled(erp: StandInErp, carry: Carry) -> None:
     """case: F05 - 16 and 18 ask back unless told not to; a repeat finds it so."""
     of = await accepted(carry)
     for _ in range(2):
@@ -147,7 +146,7 @@ async def test_confirmed_orders_are_cancelled(erp: OlderErp, carry: Carry) -> No
     assert erp.one(of).state == "cancelled"
 
 
-async def test_a_locked_order_stays(erp: OlderErp, carry: Carry) -> None:
+async def test_a_locked_order_stays(erp: StandInErp, carry: Carry) -> None:
     """Up to 16 by its state, later by a flag."""
     of = await accepted(carry)
     erp.lock(of)
@@ -156,7 +155,7 @@ async def test_a_locked_order_stays(erp: OlderErp, carry: Carry) -> None:
     assert (outcome.kind, outcome.reason) == (Kind.REJECTED, "locked_in_odoo")
 
 
-async def test_changed_in_the_shop(erp: OlderErp, carry: Carry) -> None:
+async def test_changed_in_the_shop(erp: StandInErp, carry: Carry) -> None:
     """case: F06 - lines, quantities and the address as the shop has them now, the total to the cent."""
     of = await accepted(carry)
     lines = [
@@ -170,7 +169,7 @@ async def test_changed_in_the_shop(erp: OlderErp, carry: Carry) -> None:
     assert erp.one(of).seen.total == now.total.amount
 
 
-async def test_invoiced_and_refunded(erp: OlderErp, carry: Carry) -> None:
+async def test_invoiced_and_refunded(erp: StandInErp, carry: Carry) -> None:
     """case: F27, F29 - one invoice at the customer's total, paid; one credit note of the refund, the money out."""
     of = await accepted(carry)
     for _ in range(2):
@@ -186,7 +185,7 @@ async def test_invoiced_and_refunded(erp: OlderErp, carry: Carry) -> None:
     assert [direction for direction, _, _ in erp.money(of)] == ["inbound", "outbound"]
 
 
-async def test_an_order_as_history(erp: OlderErp, carry: Carry) -> None:
+async def test_an_order_as_history(erp: StandInErp, carry: Carry) -> None:
     """There and locked; no payment."""
     of = new(status=Status.COMPLETED)
     outcome = await carry("import_order", item(of, event_type="order.history"))
@@ -195,7 +194,7 @@ async def test_an_order_as_history(erp: OlderErp, carry: Carry) -> None:
     assert (row["state"], row["locked"], erp.payments(of)) == ("sale", True, [])
 
 
-async def test_what_odoo_has_is_read(erp: OlderErp, odoo: Odoo, carry: Carry) -> None:
+async def test_what_odoo_has_is_read(erp: StandInErp, odoo: Odoo, carry: Carry) -> None:
     """Every feed, from the beginning: read in this version's names, and decoded."""
     of = await accepted(carry)
     kinds = set()
@@ -234,7 +233,7 @@ async def refused(odoo: Odoo) -> Outcome:
         ({"api": "json2"}, (Kind.MISCONFIGURED, "no_json2")),
     ],
 )
-async def test_wrong_settings(erp: OlderErp, change: dict[str, str], meaning: tuple[Kind, str]) -> None:
+async def test_wrong_settings(erp: StandInErp, change: dict[str, str], meaning: tuple[Kind, str]) -> None:
     """case: F12 - each has its own words, and the connector was made without a question."""
     connector = erp.connector(**change)
     outcome = await refused(connector)
@@ -242,7 +241,7 @@ async def test_wrong_settings(erp: OlderErp, change: dict[str, str], meaning: tu
     await connector.close()
 
 
-async def test_trouble_on_the_way(erp: OlderErp, odoo: Odoo) -> None:
+async def test_trouble_on_the_way(erp: StandInErp, odoo: Odoo) -> None:
     """case: F09, F12 - an outage, a proxy's page, a request to wait, a lost race: by content."""
     await odoo.client.names()
     with erp.without_database():
@@ -256,3 +255,18 @@ async def test_trouble_on_the_way(erp: OlderErp, odoo: Odoo) -> None:
     of = new()
     async with erp.losing_race(of):
         assert (await refused(odoo)).kind is Kind.RETRY
+
+
+async def test_invoiced_as_it_is_shipped(erp: StandInErp, carry: Carry) -> None:
+    """case: F27 - each part once it has left, all of them at the customer's total."""
+    for sku in ("PART-A", "PART-B"):
+        erp.make_product(sku, invoice_policy="delivery")
+    lines = [line("PART-A", "33.33", {"20": "6.67"}, quantity="3"), line("PART-B", "6.85", {"5.5": "0.38"})]
+    of = await accepted(carry, *lines, SHIPPING)
+    for part in ({"part_a": 3}, {}):
+        erp.ship(of, **part)
+        outcome = await carry("invoice_order", about(of))
+        assert outcome.kind is Kind.DONE, outcome
+    first, second = erp.invoices(of)
+    assert (first["state"], second["state"]) == ("posted", "posted")
+    assert Decimal(str(first["amount_total"])) + Decimal(str(second["amount_total"])) == of.total.amount
