@@ -61,6 +61,7 @@ async def examine(client: Client, lookups: Lookups, catalogue: Catalogue) -> lis
     for look in (_rights, _modules, _decimals):
         findings += await _safely(look.__name__.strip("_"), look, client)
     findings += await _safely("reference data", lambda _: _reference(lookups), client)
+    findings += await _safely("taxes abroad", lambda _: _taxes_abroad(client, lookups), client)
     for look in (_companies, _warehouses, _carriers, _invoicing, _skus):
         findings += await _safely(look.__name__.strip("_"), look, client)
     findings += await _safely("pricelist", lambda _: _pricelist(catalogue), client)
@@ -163,6 +164,35 @@ async def _reference(lookups: Lookups) -> list[Finding]:
     else:
         findings.append(Finding("journals", Mark.OK, "all that the blueprint names are there"))
     return findings
+
+
+async def _taxes_abroad(client: Client, lookups: Lookups) -> list[Finding]:
+    """From 15 on Odoo posts no invoice with taxes of another country than the company's, but for a fiscal position
+    with a tax number there (account_move.py, _validate_taxes_country). In 14 all taxes are the company's country's."""
+    if not lookups.rules.invoices:
+        return []
+    reference = await lookups.reference()
+    abroad = {tax.country for tax in reference.taxes} - {"", reference.company_country}
+    if not abroad:
+        return []
+    # an order gets its position from where it goes: one that does not apply by itself is of no use to it
+    domain = [["foreign_vat", "!=", False], ["auto_apply", "=", True], ["company_id", "=", reference.company]]
+    try:
+        rows = await client.search_read("account.fiscal.position", domain, ["country_id"])
+    except Failure as failure:
+        if failure.outcome.reason == "module_missing":
+            return []  # the modules are looked at on their own
+        raise
+    registered = {row["country_id"][0] for row in rows if row["country_id"]}
+    missing = sorted(code for code in abroad if reference.countries.get(code) not in registered)
+    if not missing:
+        return [Finding("taxes abroad", Mark.OK, f"the company is registered in {', '.join(sorted(abroad))}")]
+    found = f"sales taxes of {', '.join(missing)}, where the company is not registered: Odoo will post no such invoice"
+    remedy = (
+        "Make a fiscal position for each country with its Foreign Tax ID and 'Detect Automatically'; "
+        "or archive the taxes of countries that you do not charge."
+    )
+    return [Finding("taxes abroad", Mark.WARNING, found, remedy)]
 
 
 async def _companies(client: Client) -> list[Finding]:

@@ -22,9 +22,13 @@ class TaxRule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How orders are taken over. `tolerance` is in the currency's smallest units."""
+    """How orders are taken over. `tolerance` is in the currency's smallest units.
+
+    `invoices`: invoices or credit notes are posted, beside the orders.
+    """
 
     match: tuple[str, ...] = ("email",)
     taxes: tuple[TaxRule, ...] = ()
     payments: Mapping[str, str] = field(default_factory=dict)  # payment method → journal code; "*" any other
     tolerance: int = 5
+    invoices: bool = False

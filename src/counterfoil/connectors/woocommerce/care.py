@@ -22,6 +22,7 @@ from counterfoil.hub.contract import Finding, Mark
 PAUSE = 1800.0
 """Seconds before the same topic is made anew again."""
 _POLL = "until then orders arrive by the poll"
+SET_UP = "For webhooks, set webhook_secret and public_url in the blueprint."
 
 
 @dataclass(slots=True)
@@ -43,9 +44,9 @@ class Carer:
         self, client: Client, system: str, public_url: str, secret: str, topics: Sequence[str]
     ) -> list[Finding]:
         """One finding a topic, after repair where it was needed and possible. Raises Failure."""
-        if not secret:
-            words = "no webhook_secret is set: orders arrive by the poll only"  # a choice, not a fault
-            return [Finding("webhooks", Mark.OK, words, "Set webhook_secret and public_url in the blueprint.")]
+        polled = only_polled(public_url, secret)
+        if polled:
+            return [Finding("webhooks", Mark.OK, polled, SET_UP)]  # a choice, not a fault
         hooks, now = await all_hooks(client)
         findings = []
         for topic in topics:
@@ -63,9 +64,6 @@ class Carer:
         self, client: Client, system: str, public_url: str, secret: str, topic: str, state: State, now: datetime
     ) -> Finding:
         check = f"webhook {topic}"
-        if not public_url:
-            remedy = "Set public_url in the blueprint: then it is made anew by itself."
-            return Finding(check, Mark.WARNING, f"{state.fault}; {_POLL}", remedy)
         if state.by_hand:
             remedy = "Activate or delete it in WooCommerce > Settings > Advanced > Webhooks."
             return Finding(check, Mark.WARNING, f"{state.fault}; {_POLL}", remedy)
@@ -82,6 +80,12 @@ class Carer:
         self.made[topic] = self.clock()
         await make_anew(client, topic, target(public_url, system), secret, state.ours)
         return Finding(check, Mark.OK, f"{state.fault}; made anew")
+
+
+def only_polled(public_url: str, secret: object) -> str:
+    """Why no webhooks are wanted, in words; '' where they are. Without an address or a secret none can be made."""
+    missing = "webhook_secret" if not secret else "public_url" if not public_url else ""
+    return f"no {missing} is set: orders arrive by the poll only" if missing else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,7 @@ async def all_hooks(client: Client) -> tuple[list[dict[str, Any]], datetime]:
 
 def points_here(hook: Mapping[str, Any], system: str, public_url: str) -> bool:
     """Whether the webhook delivers to this hub's door."""
-    there = str(hook["delivery_url"]).rstrip("/")
-    return there == target(public_url, system) if public_url else there.endswith(f"/webhooks/{system}")
+    return str(hook["delivery_url"]).rstrip("/") == target(public_url, system)
 
 
 def _is_ours(hook: Mapping[str, Any], system: str) -> bool:

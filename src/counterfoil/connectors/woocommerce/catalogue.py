@@ -53,6 +53,7 @@ class Job:
     row: Row | None = None
     outcome: Outcome | None = None
     made: bool = False
+    differs: tuple[str, str] | None = None
     links: dict[str, str] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
 
@@ -84,6 +85,7 @@ async def publish_products(client: Client, channel: Channel, shop: ShopFacts, it
     """
     facts = await shop.facts()
     jobs = [_job(item, channel, facts) for item in items]
+    _refuse_other_money(jobs, shop, facts)
     _refuse_shared_skus(jobs)
     await _find(client, [job for job in jobs if job.open])
     for job in jobs:
@@ -110,13 +112,28 @@ def _job(item: Item, channel: Channel, facts: Facts) -> Job:
         outcome = Outcome(Kind.BUG, "no_product", "There is no product to publish.", technical)
         return Job(item, outcome=outcome)
     job = Job(item, product, wanted(product, channel, facts))
-    differs = None if job.wish.hidden else money_differs(product, channel, facts)
-    if differs:
-        fix = (
-            "Make the ERP's and the shop's prices alike in this, or leave price and sale out of the channel's publish."
-        )
-        job.outcome = rejected(differs[0], f"{product.name} was not published: {differs[1]}.", fix)
+    job.differs = None if job.wish.hidden else money_differs(product, channel, facts)
     return job
+
+
+def _refuse_other_money(jobs: Sequence[Job], shop: ShopFacts, facts: Facts) -> None:
+    """Prices that cannot be the shop's. Where that is so for all products, a person is asked once for all of them."""
+    differing = [job.item.subject for job in jobs if job.differs]
+    fitting = any(job.open and not job.wish.hidden and not job.differs for job in jobs)
+    teller = shop.teller(facts, differing, fitting)
+    fix = "Make the ERP's and the shop's prices alike in this, or leave price and sale out of the channel's publish."
+    for job in jobs:
+        if job.differs is None:
+            continue
+        reason, words = job.differs
+        if teller is None:
+            job.outcome = rejected(reason, f"{job.wish.name} was not published: {words}.", fix)
+        elif job.item.subject == teller:
+            words = f"{job.wish.name} and the others are not published: {words}."
+            job.outcome = rejected(reason, words, f"{fix} Then: counterfoil publish SHOP products --again.")
+        else:
+            result = {"written": False, "because": f"Not published: {words}.", "reasons": [reason]}
+            job.outcome = Outcome(Kind.DONE, result=result)
 
 
 def _refuse_shared_skus(jobs: Sequence[Job]) -> None:

@@ -1,7 +1,7 @@
 """HTTP to one WooCommerce shop, and what each kind of failure means.
 
 The table of failures goes by content before status, because WooCommerce does: a refund it refuses is a 500, a key
-without rights a 401, a shop under maintenance an HTML page of any status.
+without rights a 401 or a 403, a shop under maintenance an HTML page of any status.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from typing import Any
 import httpx
 
 from counterfoil import __version__
+from counterfoil.connectors.trust import trusted
 from counterfoil.hub.contract import Failure, Kind, Outcome
 
 API = "/wp-json/wc/v3/"
-_LOOK_AT_KEY = (
+_RIGHTS = (
     "In WooCommerce > Settings > Advanced > REST API, look at the key: it needs Read/Write rights and an owner "
-    "who manages the shop. Over plain http WooCommerce takes no key at all: the address must begin with https."
+    "who manages the shop."
 )
+_LOOK_AT_KEY = f"{_RIGHTS} Over plain http WooCommerce takes no key at all: the address must begin with https."
 _OURS = {"rest_invalid_param", "rest_missing_callback_param", "rest_invalid_json"}
 _GONE = re.compile(r"woocommerce_rest_\w*invalid_(id|order)")
+_FOR_KNOWN = "Wed, 11 Jan 1984 05:00:00 GMT"
+"""WordPress's Expires, which it sends only to those it has recognised (rest_send_nocache_headers; recorded)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Client:
             auth=httpx.BasicAuth(key, secret),
             timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
             headers={"User-Agent": f"Counterfoil/{__version__}", "Accept": "application/json"},
+            verify=trusted(),
             transport=transport,
         )
 
@@ -124,6 +129,9 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, request: st
         place = headers.get("location", "another address")
         return _bad_address(f"the shop answers from {place}", technical)
     if status in (401, 403):
+        if _takes_key(status, headers, code, request):
+            message = f"The shop does not let the key do this: {words or 'no reason given'}"
+            return Outcome(Kind.MISCONFIGURED, "no_right", message, technical, _RIGHTS)
         message = f"The shop does not accept the key: {words or 'no reason given'}"
         if not code:
             message = "Something in front of the shop (a firewall, a password page) refuses the hub."
@@ -163,6 +171,18 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, request: st
             until,
         )
     return Outcome(Kind.REJECTED, "refused_by_shop", f"The shop refuses with status {status}.", technical)
+
+
+def _takes_key(status: int, headers: Mapping[str, str], code: str, request: str) -> bool:
+    """Whether the key itself is good, and only this is not allowed to it or to its owner.
+
+    An owner without the right gets the code of an unknown key, but 403 instead of 401
+    (rest_authorization_required_code). A key for reading only gets the code of a wrong secret and words in the
+    site's language, but WordPress knows who asks. One that may not even read is of no use at all.
+    """
+    if code == "woocommerce_rest_authentication_error":
+        return headers.get("expires") == _FOR_KNOWN and not request.startswith("GET ")
+    return status == 403 and code.startswith("woocommerce_rest_")
 
 
 def _error_in(body: bytes) -> tuple[str, str]:

@@ -57,11 +57,11 @@ CAPABILITIES: Mapping[str, Any] = {
     "feeds": ("orders", "trash", "refunds", "customers"),
     "operations": (
         {"name": "note_order", "stream": "order", "emits": frozenset({"order.noted"})},
-        {"name": "tell_order", "stream": "order", "emits": frozenset({"order.told"})},
+        {"name": "tell_order", "stream": "order", "emits": frozenset({"order.told"}), "state": True},
         {"name": "read_refunds", "stream": "order", "emits": frozenset({"order.refund_read"})},
-        {"name": "update_customer", "stream": "customer", "emits": frozenset({"customer.updated"})},
-        {"name": "publish_stock", "stream": "stock", "emits": frozenset[str]()},
-        {"name": "publish_product", "stream": "product", "emits": frozenset({"product.published"})},
+        {"name": "update_customer", "stream": "customer", "emits": frozenset({"customer.updated"}), "state": True},
+        {"name": "publish_stock", "stream": "stock", "emits": frozenset[str](), "state": True},
+        {"name": "publish_product", "stream": "product", "emits": frozenset({"product.published"}), "state": True},
     ),
     "events": frozenset(
         {

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from counterfoil.connectors.woocommerce.care import all_hooks, points_here
+from counterfoil.connectors.woocommerce.care import SET_UP, all_hooks, only_polled, points_here
 from counterfoil.connectors.woocommerce.client import Answer, Client
 from counterfoil.hub.contract import Failure, Finding, Mark
 from counterfoil.retail.money import minor_units
@@ -98,13 +98,12 @@ async def _write(client: Client) -> list[Finding]:
 async def _webhooks(
     client: Client, system: str, public_url: str, has_secret: bool, topics: Sequence[str]
 ) -> list[Finding]:
-    if not has_secret:
-        return [
-            Finding("webhooks", Mark.WARNING, "no webhook_secret is set: orders arrive by the poll only"),
-        ]
+    polled = only_polled(public_url, has_secret)
+    if polled:
+        return [Finding("webhooks", Mark.WARNING, polled, SET_UP)]
     ours = [hook for hook in (await all_hooks(client))[0] if points_here(hook, system, public_url)]
     # not a failure: the poll carries the load until then
-    remedy = f"Set public_url in the blueprint and run: counterfoil webhooks {system}"
+    remedy = f"Run: counterfoil webhooks {system}"
     findings = []
     for topic in topics:
         states = sorted({str(hook["status"]) for hook in ours if hook["topic"] == topic})

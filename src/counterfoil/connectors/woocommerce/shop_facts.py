@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from counterfoil.connectors.woocommerce.client import Client
@@ -16,6 +16,8 @@ from counterfoil.hub.contract import Failure, Kind, Outcome
 FRESH = 300.0
 """Seconds for which what was read is believed."""
 Path = tuple[str, ...]
+Money = tuple[str, bool | None]
+"""Currency, and whether prices are entered with tax."""
 
 
 class ShopFacts:
@@ -26,6 +28,8 @@ class ShopFacts:
         self._lock = asyncio.Lock()
         self._facts: tuple[float, Facts] | None = None
         self._categories: tuple[float, dict[tuple[int, str], int]] | None = None
+        self._fitted: set[Money] = set()
+        self._teller: dict[Money, str] = {}
 
     async def facts(self) -> Facts:
         """The shop's settings. Raises Failure."""
@@ -33,6 +37,22 @@ class ShopFacts:
             if self._facts is None or self._now() - self._facts[0] > FRESH:
                 self._facts = (self._now(), await self._read())
             return self._facts[1]
+
+    def teller(self, facts: Facts, differing: Sequence[str], others_fit: bool) -> str | None:
+        """Which product stands for all those whose prices cannot be the shop's; None: each is a case of its own.
+
+        That it is where the prices of other products fit; else the channel is at fault, and the first product found
+        tells it whenever it comes. One alone is no proof that nothing fits any more.
+        """
+        money = (facts.currency, facts.with_tax)
+        if others_fit:
+            self._fitted.add(money)
+            self._teller.pop(money, None)
+        elif len(differing) > 1:
+            self._fitted.discard(money)
+        if not differing or money in self._fitted:
+            return None
+        return self._teller.setdefault(money, differing[0])
 
     async def category_ids(self, paths: Iterable[Path]) -> dict[Path, int]:
         """The id of each category path, from the root; what is missing is made. Raises Failure."""

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from counterfoil.connectors.woocommerce.client import Client, outcome_of
-from counterfoil.hub.contract import Failure, Kind
+from counterfoil.hub.contract import WHOLE_SYSTEM, Failure, Kind
+from counterfoil_sandbox.woocommerce import RECORDINGS
 
 MAINTENANCE = b"<!DOCTYPE html><title>Maintenance</title><p>Briefly unavailable for scheduled maintenance."
 CRASH = "<p>There has been a critical error on this website.</p>"
@@ -26,6 +27,10 @@ def error(code: str, message: str = "words") -> bytes:
         (401, error("woocommerce_rest_cannot_view"), Kind.MISCONFIGURED, "unauthorized"),
         (401, error("woocommerce_rest_authentication_error"), Kind.MISCONFIGURED, "unauthorized"),
         (403, b"<html>Forbidden</html>", Kind.MISCONFIGURED, "unauthorized"),
+        (403, error("rest_forbidden"), Kind.MISCONFIGURED, "unauthorized"),
+        (403, error("woocommerce_rest_cannot_view"), Kind.MISCONFIGURED, "no_right"),
+        (403, error("woocommerce_rest_cannot_edit"), Kind.MISCONFIGURED, "no_right"),
+        (401, error("woocommerce_rest_cannot_edit"), Kind.MISCONFIGURED, "unauthorized"),
         (404, error("woocommerce_rest_shop_order_invalid_id"), Kind.REJECTED, "not_in_shop"),
         (400, error("woocommerce_rest_shop_order_invalid_id"), Kind.REJECTED, "not_in_shop"),
         (404, error("rest_no_route"), Kind.MISCONFIGURED, "bad_address"),
@@ -56,6 +61,29 @@ def test_error_table(status: int, body: bytes, kind: Kind, reason: str) -> None:
     assert outcome.message
     assert f"GET orders answered {status}" in outcome.technical
     assert "<p>" not in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "reason"),
+    [
+        ("401_bad_key", "GET", "unauthorized"),
+        ("401_bad_secret", "GET", "unauthorized"),
+        ("401_bad_secret", "POST", "unauthorized"),
+        ("401_no_auth", "GET", "unauthorized"),
+        ("401_basic_over_plain_http", "GET", "unauthorized"),
+        ("401_read_with_write_key", "GET", "unauthorized"),
+        ("401_write_with_read_key", "POST", "no_right"),
+    ],
+)
+def test_only_a_key_that_works_for_nothing_closes_the_shop(name: str, method: str, reason: str) -> None:
+    """As the real shop answered; its words are in the language of the site and do not count."""
+    answer = json.loads((RECORDINGS / "errors" / f"{name}.json").read_text())["response"]
+    body = json.dumps({**answer["body"], "message": "Désolé"}).encode()
+    outcome = outcome_of(answer["status"], httpx.Headers(answer["headers"]), body, f"{method} orders")
+    assert outcome is not None
+    assert (outcome.kind, outcome.reason) == (Kind.MISCONFIGURED, reason)
+    assert "Read/Write" in outcome.suggestion
+    assert (reason in WHOLE_SYSTEM) == (reason == "unauthorized")
 
 
 def test_words_of_the_shop_are_handed_on() -> None:

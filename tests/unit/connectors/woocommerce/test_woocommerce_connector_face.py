@@ -33,6 +33,7 @@ async def test_manifest_capabilities_and_code_agree() -> None:
         operation = connector.operations[told["name"]]
         assert told["stream"] == known["stream"] == operation.stream
         assert set(told["emits"]) == known["emits"] == set(operation.emits)
+        assert told.get("state", False) == known.get("state", False) >= operation.coalesces
         assert known["emits"] <= set(EVENT_TYPES)
     assert {s.name for s in SETTINGS if s.secret} == {"consumer_key", "consumer_secret", "webhook_secret"}
     await connector.close()
