@@ -231,7 +231,15 @@ ACCEPTED = (
         sent=True,
         real=True,
     ),
-    Row("refunded in full, not shipped", "processing", (refund_all,), shop="refunded", credited=_total, to_ship=False),
+    Row(
+        "refunded in full, not shipped",
+        "processing",
+        (refund_all,),
+        shop="refunded",
+        credited=_total,
+        to_ship=False,
+        real=True,
+    ),
     Row("refunded in full, shipped", "processing", (ship, refund_all), shop="refunded", credited=_total, sent=True),
 )
 FROM_ODOO = (
@@ -241,7 +249,15 @@ FROM_ODOO = (
         "shipped", "processing", (ship,), shop="completed", sent=True, to_ship=False, told=("TRACK", "INV/"), real=True
     ),
     Row("shipped in part", "processing", (ship_a_part,), sent=True, told=("OUT/",), real=True),
-    Row("shipped in two parts", "processing", (ship_a_part, ship), shop="completed", sent=True, told=("TRACK", "OUT/")),
+    Row(
+        "shipped in two parts",
+        "processing",
+        (ship_a_part, ship),
+        shop="completed",
+        sent=True,
+        told=("TRACK", "OUT/"),
+        real=True,
+    ),
     Row("sent back", "processing", (ship, send_back), shop="completed", sent=True, told=("TRACK", "IN/"), real=True),
 )
 ROWS = tuple(
@@ -298,7 +314,7 @@ async def rest(running: Hub, shop: Shop) -> None:
 async def play(file: Path, shop: Shop, shop_url: str, place: OdooPlace, rows: list[tuple[str, Row]]) -> Played:
     """Play these rows through a whole hub; what stands in the end."""
     odoo = place.api
-    articles = odoo.read("product.product", [["is_storable", "=", True]], ["id"])
+    articles = odoo.read("product.product", [odoo.names.stocked()], ["id"])
     await asyncio.to_thread(warehouse.count_stock, odoo, {p["id"]: 1000 for p in articles})
     async with hub(load(file)) as running:
         connector = running.connectors[SHOP]

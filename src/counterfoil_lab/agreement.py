@@ -97,7 +97,7 @@ def read_erp(odoo: Odoo, system: str) -> Erp:
     return erp
 
 
-_ARTICLE = ["default_code", "qty_available", "outgoing_qty", "lst_price", "is_storable", "type"]
+_ARTICLE = ["default_code", "qty_available", "outgoing_qty", "lst_price"]
 
 
 def _our_orders(odoo: Odoo, system: str) -> list[dict[str, Any]]:
@@ -114,9 +114,10 @@ def _moves(odoo: Odoo, erp: Erp, numbers: dict[int, str], skus: dict[int, dict[s
             where[row["id"]] = (erp.sent if leaves else erp.back).setdefault(number, Counter())
         elif leaves and row["state"] != "cancel":
             erp.open_shipments[number] += 1
-    fields = ["picking_id", "product_id", "quantity"]
+    done = odoo.names.move_done
+    fields = ["picking_id", "product_id", done]
     for row in odoo.read("stock.move", [["picking_id", "in", list(where)], ["state", "=", "done"]], fields):
-        where[row["picking_id"][0]][skus[row["product_id"][0]]["default_code"]] += int(row["quantity"])
+        where[row["picking_id"][0]][skus[row["product_id"][0]]["default_code"]] += int(row[done])
 
 
 def _invoices(odoo: Odoo, erp: Erp, system: str) -> None:
@@ -138,7 +139,7 @@ def _invoices(odoo: Odoo, erp: Erp, system: str) -> None:
     for row in odoo.read("ir.model.data", domain, ["name", "res_id"]):
         if row["res_id"] in credited:
             erp.credits.setdefault(row["name"].removeprefix(prefix), []).append(credited[row["res_id"]])
-    out = [["payment_type", "=", "outbound"], ["state", "in", ["in_process", "paid"]]]
+    out = [["payment_type", "=", "outbound"], ["state", "in", odoo.names.payment_posted]]
     erp.paid_back = sum((Decimal(str(r["amount"])) for r in odoo.read("account.payment", out, ["amount"])), ZERO)
 
 

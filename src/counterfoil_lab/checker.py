@@ -1,6 +1,6 @@
 """The independent checker: reads only the shop (or its recordings) and Odoo, never Counterfoil's store.
 
-    counterfoil-check --shop URL --key K --secret S --odoo URL --api-key K [--database D] [--system web]
+    counterfoil-check --shop URL --key K --secret S --odoo URL --api-key K [--database D] [--login L] [--system web]
 
 It says which orders that the shop holds are lost, doubled or wrong by how much in Odoo, and which share of the
 wanted ones is finished, so that doing nothing cannot pass. It imports nothing of the hub.
@@ -29,7 +29,10 @@ TO_CONFIRM = ("processing", "completed")
 
 @dataclass(slots=True)
 class OdooOrder:
-    """One sale.order as Odoo shows it. `unit` is its currency's rounding there; `lines` by the shop's line id."""
+    """One sale.order as Odoo shows it. `unit` is its currency's rounding there; `lines` by the shop's line id.
+
+    `step` is what Odoo cuts unit prices to, 0 where it takes them as they are.
+    """
 
     number: str
     state: str
@@ -41,10 +44,18 @@ class OdooOrder:
     paid: Decimal = Decimal(0)
     rounding: Decimal = Decimal(0)
     lines: dict[str, tuple[Decimal, Decimal, tuple[str, ...]]] = field(default_factory=dict)
+    step: Decimal = Decimal(0)
 
     def rounded(self, amount: Decimal) -> Decimal:
         """An amount of the shop at the currency's rounding in Odoo."""
         return (amount / self.unit).quantize(Decimal(1), ROUND_HALF_UP) * self.unit
+
+    def net(self, amount: Decimal, pieces: Decimal) -> Decimal:
+        """A line's amount of the shop as Odoo can have it: the unit price is cut first."""
+        exact = self.rounded(amount)
+        if not self.step:
+            return exact
+        return self.rounded((exact / pieces / self.step).quantize(Decimal(1), ROUND_HALF_UP) * self.step * pieces)
 
     def text(self, amount: Decimal) -> str:
         """With as many digits as the currency has in Odoo."""
@@ -56,13 +67,17 @@ def odoo_orders(odoo: Odoo, origin: str) -> dict[str, list[OdooOrder]]:
     units = {
         c["id"]: (c["name"], Decimal(f"{c['rounding']:g}")) for c in odoo.read("res.currency", [], ["name", "rounding"])
     }
+    step = Decimal(0)
+    if odoo.names.cuts_prices:
+        [price] = odoo.read("decimal.precision", [["name", "=", "Product Price"]], ["digits"])
+        step = Decimal(1).scaleb(-price["digits"])
     fields = ["name", "state", "origin", "amount_total", "amount_untaxed", "amount_tax", "currency_id"]
     orders: dict[int, OdooOrder] = {}
     by_origin: dict[str, list[OdooOrder]] = defaultdict(list)
     for row in odoo.read("sale.order", [["origin", "=like", f"{origin}%"]], fields):
         name, unit = units[row["currency_id"][0]]
         amounts = (Decimal(str(row[f"amount_{part}"])) for part in ("total", "untaxed", "tax"))
-        order = OdooOrder(row["name"], row["state"], *amounts, unit, name)
+        order = OdooOrder(row["name"], row["state"], *amounts, unit, name, step=step)
         orders[row["id"]] = order
         by_origin[row["origin"]].append(order)
     _lines(odoo, orders)
@@ -78,7 +93,8 @@ def _lines(odoo: Odoo, orders: dict[int, OdooOrder]) -> None:
         )
     }
     percents = {t["id"]: f"{t['amount']:g}" for t in odoo.read("account.tax", [], ["amount"])}
-    fields = ["order_id", "price_subtotal", "price_tax", "tax_ids"]
+    taxes = odoo.names.line_taxes
+    fields = ["order_id", "price_subtotal", "price_tax", taxes]
     for row in odoo.read("sale.order.line", [["order_id", "in", list(orders)]], fields):
         order = orders[row["order_id"][0]]
         net, tax = order.rounded(Decimal(str(row["price_subtotal"]))), order.rounded(Decimal(str(row["price_tax"])))
@@ -89,15 +105,16 @@ def _lines(odoo: Odoo, orders: dict[int, OdooOrder]) -> None:
             order.lines[name.rpartition("_line_")[2] or f"odoo-{row['id']}"] = (
                 net,
                 tax,
-                tuple(sorted(percents[t] for t in row["tax_ids"])),
+                tuple(sorted(percents[t] for t in row[taxes])),
             )
 
 
 def _payments(odoo: Odoo, orders: dict[int, OdooOrder]) -> None:
     by_number = {order.number: order for order in orders.values()}
-    domain = [["payment_type", "=", "inbound"], ["state", "in", ["in_process", "paid"]]]
-    for row in odoo.read("account.payment", domain, ["memo", "amount"]):
-        order = by_number.get((row["memo"] or "").partition(" ")[0])
+    domain = [["payment_type", "=", "inbound"], ["state", "in", odoo.names.payment_posted]]
+    memo = odoo.names.payment_memo
+    for row in odoo.read("account.payment", domain, [memo, "amount"]):
+        order = by_number.get((row[memo] or "").partition(" ")[0])
         if order is not None:
             order.paid += Decimal(str(row["amount"]))
 
@@ -117,7 +134,7 @@ def order_differences(shop: dict[str, Any], found: OdooOrder) -> dict[str, str]:
     for line in [*shop["line_items"], *shop["shipping_lines"], *shop["fee_lines"]]:
         number = str(line["id"])
         net, tax, rates = found.lines.get(number, (None, Decimal(0), ()))
-        expected = found.rounded(Decimal(line["total"] or 0))
+        expected = found.net(Decimal(line["total"] or 0), Decimal(line.get("quantity") or 1))
         if net != expected:
             differences[f"line {number}"] = f"{net} for {expected}"
         actual_tax["+".join(rates)] += tax
@@ -253,10 +270,11 @@ def main() -> int:
     for name in ("shop", "key", "secret", "odoo", "api-key"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--database", default="")
+    parser.add_argument("--login", default="", help="the user's login, of an Odoo 14")
     parser.add_argument("--system", default="web", help="the shop's name in the blueprint")
     options = parser.parse_args()
     started = time.monotonic()
-    odoo = Odoo(options.odoo, options.api_key, options.database)
+    odoo = Odoo(options.odoo, options.api_key, options.database, options.login)
     orders = shop_orders(options.shop, options.key, options.secret)
     verdict = check(orders, odoo_orders(odoo, f"{options.system}:order:"), sellable(odoo), options.system)
     for number, what in verdict.pop("wrong").items():

@@ -78,11 +78,10 @@ def prepare(odoo: Odoo, catalogue: Path, currencies: Iterable[str], more_skus: I
     _journals(odoo)
     known_customers = _customers(odoo, catalogue)
     skus = articles(catalogue) | dict.fromkeys(more_skus, "Article")
-    products = [
-        [f"lab.product_{_xml_name(sku)}", name or sku, sku, "consu", "True"] for sku, name in sorted(skus.items())
-    ]
+    storable = [str(value) for _, value in odoo.names.storable]
+    products = [[f"lab.product_{_xml_name(sku)}", name or sku, sku, *storable] for sku, name in sorted(skus.items())]
     for start in range(0, len(products), 500):
-        fields = ["id", "name", "default_code", "type", "is_storable"]
+        fields = ["id", "name", "default_code", *(name for name, _ in odoo.names.storable)]
         odoo.load("product.product", fields, products[start : start + 500])
     return {"products": len(products), "taxes": made_taxes, "customers": known_customers}
 
@@ -102,7 +101,7 @@ def variants(odoo: Odoo, catalogue: Path) -> int:
     parents = [p for p in rows(catalogue, "products/*.json") if p["type"] == "variable" and p["id"] in by_parent]
     for product in {p["id"]: p for p in parents}.values():
         lines = [_attribute_line(odoo, a, attributes, values) for a in product["attributes"] if a["variation"]]
-        row = {"name": product["name"], "type": "consu", "is_storable": True, "attribute_line_ids": lines}
+        row = {"name": product["name"], "attribute_line_ids": lines, **dict(odoo.names.storable)}
         template = odoo.call("product.template", "create", vals_list=[row])
         made = odoo.read(
             "product.product", [["product_tmpl_id", "in", template]], ["product_template_attribute_value_ids"]
@@ -159,43 +158,34 @@ def _currencies(odoo: Odoo, codes: list[str]) -> None:
 
 
 def _taxes(odoo: Odoo, wanted: list[tuple[str, str, str, bool]]) -> int:
-    countries = {c["code"]: c["id"] for c in odoo.read("res.country", [], ["code"])}
+    """A tax of each rate in each country; where taxes have no country (Odoo 14), one of each rate."""
+    country_field = odoo.names.tax_country
+    countries = {c["code"]: str(c["id"]) for c in odoo.read("res.country", [], ["code"])}
     groups: dict[str, int] = {}
-    for country in sorted({country for country, *_ in wanted}):
-        row = [f"lab.tax_group_{country}", f"Web {country}", str(countries[country])]
+    for country in sorted({country for country, *_ in wanted} if country_field else ()):
+        row = [f"lab.tax_group_{country}", f"Web {country}", countries[country]]
         groups[country] = odoo.load("account.tax.group", ["id", "name", "country_id/.id"], [row])[0]
+    active = [["type_tax_use", "=", "sale"], ["active", "=", True]]
     present = {
-        (str(t["country_id"][0]), f"{t['amount']:g}")
-        for t in odoo.read("account.tax", [["type_tax_use", "=", "sale"]], ["amount", "country_id", "active"])
-        if t["active"] and t["country_id"]
+        (str(t[country_field][0]) if country_field and t[country_field] else "", f"{t['amount']:g}")
+        for t in odoo.read("account.tax", active, ["amount", *filter(None, [country_field])])
+        if t["amount"]  # several of nought percent are usual (exports, exempt goods): the blueprint names the one meant
     }
-    # several taxes of nought percent are usual (exports, exempt goods), so the blueprint names the one that is meant
-    present = {(country, percent) for country, percent in present if percent != "0"}
-    table = [
-        [
-            tax_name(country, percent),
-            f"{name} (web)",
-            percent,
-            "sale",
-            "tax_excluded",
-            str(countries[country]),
-            str(groups[country]),
-            "True" if any(c for other, _, _, c in wanted if other == country) and not compound else "False",
-        ]
-        for (country, percent), (name, compound) in {(c, p): (n, k) for c, p, n, k in wanted}.items()
-        if (str(countries[country]), f"{float(percent):g}") not in present
-    ]
-    fields = [
-        "id",
-        "name",
-        "amount",
-        "type_tax_use",
-        "price_include_override",
-        "country_id/.id",
-        "tax_group_id/.id",
-    ]
+    added_field, added = odoo.names.tax_added
+    table: list[dict[str, str]] = []
+    for country, percent, name, compound in wanted:
+        key = (countries[country] if country_field or percent == "0" else "", percent)
+        if key in present:
+            continue
+        present.add(key)
+        others = any(c for other, _, _, c in wanted if other == country) and not compound
+        tax = {"id": tax_name(country, percent), "name": f"{name} (web)", "amount": percent, "type_tax_use": "sale"}
+        tax |= {added_field: added, "include_base_amount": str(others)}
+        if country_field:
+            tax |= {f"{country_field}/.id": countries[country], "tax_group_id/.id": str(groups[country])}
+        table.append(tax)
     if table:
-        odoo.load("account.tax", [*fields, "include_base_amount"], table)
+        odoo.load("account.tax", list(table[0]), [list(tax.values()) for tax in table])
     return len(wanted)
 
 

@@ -28,11 +28,12 @@ class OdooPlace:
     url: str
     database: str
     api_key: str
+    login: str = ""  # of an Odoo 14, which wants it beside the key
 
     @property
     def api(self) -> Odoo:
         """For preparing and checking."""
-        return Odoo(self.url, self.api_key, self.database)
+        return Odoo(self.url, self.api_key, self.database, self.login)
 
 
 class NoOdoo(RuntimeError):
@@ -41,35 +42,40 @@ class NoOdoo(RuntimeError):
 
 @contextlib.contextmanager
 def an_odoo(kind: str, database: str, workers: int = 0) -> Iterator[OdooPlace]:
-    """`sandbox`: a stand-in in this process; `real`: an Odoo 19 with a fresh database. Raises NoOdoo."""
+    """`sandbox`: a stand-in in this process; `real`, `real14`: Odoo 19, 14 with a fresh database. Raises NoOdoo."""
     if kind == "sandbox":
         app = make_app(currency="EUR", country="FR")
         with serving(app) as url:
             yield OdooPlace(url, "sandbox", "sandbox-key")
         return
-    place = real_odoo(database, workers)
+    version = 14 if kind == "real14" else 19
+    place = real_odoo(database, workers, version)
     try:
         yield place
     finally:
-        _script("drop", database)
+        _script(version, "drop", database)
 
 
-def real_odoo(database: str, workers: int = 0) -> OdooPlace:
-    """A real Odoo 19 serving a fresh copy of the template; left running. Raises NoOdoo."""
-    _script("up")
-    _script("drop", database)
-    answer = json.loads(_script("serve", database, str(free_port()), str(workers)).splitlines()[-1])
-    return OdooPlace(answer["url"], answer["database"], answer["api_key"])
+def real_odoo(database: str, workers: int = 0, version: int = 19) -> OdooPlace:
+    """A real Odoo serving a fresh copy of the template, 14 always without workers; left running. Raises NoOdoo."""
+    _script(version, "up")
+    _script(version, "drop", database)
+    workers = workers if version == 19 else 0
+    return at(json.loads(_script(version, "serve", database, str(free_port()), str(workers)).splitlines()[-1]), version)
 
 
-def _script(*arguments: str) -> str:
-    done = subprocess.run(
-        [str(REPOSITORY / "scripts" / "odoo19"), *arguments], stdout=subprocess.PIPE, text=True, check=False
-    )
+def at(answer: Mapping[str, str], version: int) -> OdooPlace:
+    """The place that the script for this version describes."""
+    return OdooPlace(answer["url"], answer["database"], answer["api_key"], answer["login"] if version == 14 else "")
+
+
+def _script(version: int, *arguments: str) -> str:
+    script = REPOSITORY / "scripts" / f"odoo{version}"
+    done = subprocess.run([script, *arguments], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == SKIPPED:
-        raise NoOdoo("a real Odoo 19 cannot be had on this machine (see the line above)")
+        raise NoOdoo(f"a real Odoo {version} cannot be had on this machine (see the line above)")
     if done.returncode:
-        raise RuntimeError(f"scripts/odoo19 {' '.join(arguments)} failed with {done.returncode}")
+        raise RuntimeError(f"scripts/{script.name} {' '.join(arguments)} failed with {done.returncode}")
     return done.stdout
 
 
@@ -91,7 +97,7 @@ systems:
     connector: odoo
     url: {odoo_url}
     database: {database}
-    api_key: {{file: secrets/odoo-key}}
+{login}    api_key: {{file: secrets/odoo-key}}
 owners: {{order: {shop}, customer: {shop}, product: odoo, stock: odoo}}
 flows:
 {flows}payments:
@@ -162,6 +168,7 @@ def blueprint(
             poll=poll,
             odoo_url=odoo.url,
             database=odoo.database,
+            login=f"    login: {odoo.login}\n" if odoo.login else "",
             flows=flows.format(shop=shop),
             payments="\n".join(f'  - {{method: "{m}", journal: {j}}}' for m, j in journals.items()),
             taxes="\n".join(f"  - {row}" for row in (tax_rows(catalogue) if catalogue else [])),

@@ -1,4 +1,4 @@
-"""What people do in an Odoo 19 about orders: count stock, ship whole or in part, take goods back. Through its API."""
+"""What people do in an Odoo about orders: count stock, ship whole or in part, take goods back. Through its API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from counterfoil_lab.odoo_api import Odoo
 
 QUIET = {"tracking_disable": True, "mail_notrack": True}
-VALIDATE = {"skip_backorder": True, "skip_sms": True, **QUIET}
+VALIDATE = {"skip_backorder": True, "skip_immediate": True, "skip_sms": True, **QUIET}
 BATCH = 50
 
 
@@ -19,17 +19,18 @@ def count_stock(odoo: Odoo, quantities: Mapping[int, int]) -> None:
     rows = [{"product_id": p, "location_id": location, "inventory_quantity": n} for p, n in quantities.items()]
     for start in range(0, len(rows), 100):
         ids = odoo.call("stock.quant", "create", vals_list=rows[start : start + 100], context=context)
-        odoo.call("stock.quant", "action_apply_inventory", ids=ids, context=context)
+        if odoo.names.apply_count:
+            odoo.call("stock.quant", odoo.names.apply_count, ids=ids, context=context)
 
 
 def open_shipments(odoo: Odoo, origins: Iterable[str]) -> list[dict[str, Any]]:
-    """Outgoing pickings still to be sent, of the orders with these origins: id, move_ids, backorder_id, sale_id."""
+    """Outgoing pickings still to be sent, of the orders with these origins: id, backorder_id, sale_id."""
     domain = [
         ["picking_type_code", "=", "outgoing"],
         ["state", "in", ["assigned", "confirmed", "waiting"]],
         ["sale_id.origin", "in", list(origins)],
     ]
-    return odoo.read("stock.picking", domain, ["move_ids", "backorder_id", "sale_id"])
+    return odoo.read("stock.picking", domain, ["backorder_id", "sale_id"])
 
 
 def ship(odoo: Odoo, pickings: list[int], tracking: Mapping[int, str]) -> None:
@@ -39,7 +40,16 @@ def ship(odoo: Odoo, pickings: list[int], tracking: Mapping[int, str]) -> None:
     for start in range(0, len(pickings), BATCH):
         ids = pickings[start : start + BATCH]
         odoo.call("stock.picking", "action_assign", ids=ids, context=QUIET)
+        if not odoo.names.move_picked:
+            domain = [["picking_id", "in", ids], ["state", "!=", "cancel"]]
+            for move in odoo.read("stock.move", domain, ["product_uom_qty"]):
+                _move(odoo, move["id"], move["product_uom_qty"])
         odoo.call("stock.picking", "button_validate", ids=ids, context=VALIDATE)
+
+
+def _move(odoo: Odoo, move: int, quantity: float) -> None:
+    """So much of it will leave."""
+    odoo.call("stock.move", "write", ids=[move], vals=odoo.names.moved(quantity), context=QUIET)
 
 
 def ship_a_part(odoo: Odoo, picking: dict[str, Any]) -> bool:
@@ -47,14 +57,14 @@ def ship_a_part(odoo: Odoo, picking: dict[str, Any]) -> bool:
 
     False where there is nothing to part.
     """
-    moves = odoo.call("stock.move", "read", ids=picking["move_ids"], fields=["product_uom_qty"])
+    still_open = [["picking_id", "=", picking["id"]], ["state", "not in", ["done", "cancel"]]]  # a line may be gone
+    moves = odoo.read("stock.move", still_open, ["product_uom_qty"])
     if len(moves) < 2 and moves[0]["product_uom_qty"] < 2:
         return False
     odoo.call("stock.picking", "action_assign", ids=[picking["id"]], context=QUIET)
     for place, move in enumerate(moves):
         quantity = move["product_uom_qty"] if len(moves) > 1 else move["product_uom_qty"] - 1
-        vals = {"quantity": 0 if place else quantity, "picked": not place}
-        odoo.call("stock.move", "write", ids=[move["id"]], vals=vals, context=QUIET)
+        _move(odoo, move["id"], 0 if place else quantity)
     odoo.call("stock.picking", "button_validate", ids=[picking["id"]], context=VALIDATE)
     return True
 
@@ -62,11 +72,13 @@ def ship_a_part(odoo: Odoo, picking: dict[str, Any]) -> bool:
 def take_back(odoo: Odoo, picking: int) -> int:
     """The customer sends all of a shipment back: the return is made and received; its number."""
     context = {**QUIET, "active_id": picking, "active_ids": [picking], "active_model": "stock.picking"}
-    wizard = odoo.call("stock.return.picking", "create", vals_list=[{"picking_id": picking}], context=context)
-    lines = odoo.read("stock.return.picking.line", [["wizard_id", "in", wizard]], ["move_id"])
-    for line in lines:
-        sent = odoo.call("stock.move", "read", ids=[line["move_id"][0]], fields=["quantity"])[0]["quantity"]
-        odoo.call("stock.return.picking.line", "write", ids=[line["id"]], vals={"quantity": sent}, context=context)
-    made = int(odoo.call("stock.return.picking", "action_create_returns", ids=wizard, context=context)["res_id"])
+    done, domain = odoo.names.move_done, [["picking_id", "=", picking], ["state", "=", "done"]]
+    moves = odoo.read("stock.move", domain, ["product_id", "location_id", done])
+    lines = [[0, 0, {"move_id": m["id"], "product_id": m["product_id"][0], "quantity": m[done]}] for m in moves]
+    values = {"picking_id": picking, "product_return_moves": lines}
+    if odoo.names.return_location:
+        values[odoo.names.return_location] = moves[0]["location_id"][0]
+    wizard = odoo.call("stock.return.picking", "create", vals_list=[values], context=context)
+    made = int(odoo.call("stock.return.picking", odoo.names.return_method, ids=wizard, context=context)["res_id"])
     ship(odoo, [made], {})
     return made

@@ -1,4 +1,4 @@
-"""A real Odoo 19: had by scripts/odoo19, and disturbed as the conformance suite wants it."""
+"""A real Odoo: had by scripts/odoo19 or odoo14; and a 19 that is disturbed as the conformance suite wants it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +22,35 @@ from counterfoil_sandbox.serving import free_port
 
 PGPORT = int(os.environ.get("COUNTERFOIL_ODOO_PGPORT") or 5440)
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "odoo19"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 CANNOT_BE_HAD = 77
 COUNTER = itertools.count(1)
 
 
-def odoo19(*arguments: str) -> dict[str, Any]:
-    """scripts/odoo19; what it says of the database, {} where it says nothing."""
-    ended = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False)
+def script(version: int, *arguments: str) -> dict[str, Any]:
+    """scripts/odoo19 or odoo14; what it says of the database, {} where it says nothing."""
+    program = SCRIPTS / f"odoo{version}"
+    ended = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if ended.returncode == CANNOT_BE_HAD:
-        said = [line for line in ended.stderr.splitlines() if line.startswith(SCRIPT.name)]
-        pytest.skip(said[-1] if said else "a real Odoo 19 cannot be had on this machine")
+        said = [line for line in ended.stderr.splitlines() if line.startswith(program.name)]
+        pytest.skip(said[-1] if said else f"a real Odoo {version} cannot be had on this machine")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     return dict(json.loads(lines[-1])) if lines else {}
 
 
+odoo19 = partial(script, 19)
+
+
 @contextlib.contextmanager
-def an_odoo(workers: int = 0) -> Iterator[dict[str, Any]]:
-    """A server on a copy of the template, both gone afterwards; what scripts/odoo19 says of it."""
+def an_odoo(version: int = 19, workers: int = 0) -> Iterator[dict[str, Any]]:
+    """A server on a copy of the template, both gone afterwards; what its script says of it."""
     name = f"cf_e2e_{os.getpid()}_{next(COUNTER)}"
     try:
         # a port of its own choice: one that is given back for a moment must not be taken by another server
-        yield odoo19("serve", name, str(free_port()), str(workers))
+        yield script(version, "serve", name, str(free_port()), str(workers))
     finally:
-        odoo19("drop", name)
+        script(version, "drop", name)
 
 
 class RealErp(Erp):

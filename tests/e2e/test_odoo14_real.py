@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from making import LYON, about, given_back, item, line, order, refunded
+from odoo_real import an_odoo
 
 from counterfoil.connectors.odoo import Odoo, Rules
 from counterfoil.connectors.odoo.client import Client
+from counterfoil.connectors.odoo.jobs import Desk
 from counterfoil.hub.contract import Failure, Item, Kind, Mark, Outcome
 from counterfoil.retail.order import LineKind, Order, Status
-from counterfoil_sandbox.serving import free_port
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "odoo14"
-CANNOT_BE_HAD = 77
 SKUS = ("SKU-A", "SKU-B")
 SHIPPING = line(net="4.13", taxes={"20": "0.83"}, kind=LineKind.SHIPPING, id="900")
-
-
-def odoo14(*arguments: str) -> dict[str, Any]:
-    """scripts/odoo14; what it says of the database, {} where it says nothing."""
-    ended = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    if ended.returncode == CANNOT_BE_HAD:
-        said = [text for text in ended.stderr.splitlines() if text.startswith(SCRIPT.name)]
-        pytest.skip(said[-1] if said else "a real Odoo 14 cannot be had on this machine")
-    assert ended.returncode == 0, ended.stderr
-    lines = ended.stdout.splitlines()
-    return dict(json.loads(lines[-1])) if lines else {}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, Any]]:
     """A server on a copy of the template, both gone afterwards."""
-    name = f"cf_e2e_{os.getpid()}"
-    odoo14("up")
-    try:
-        yield odoo14("serve", name, str(free_port()))
-    finally:
-        odoo14("drop", name)
+    with an_odoo(14) as answer:
+        yield answer
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +301,39 @@ async def test_refunded_after_shipping(place: Place) -> None:
         "stock.move", [["origin_returned_move_id.picking_id.origin", "=", name]], "product_uom_qty", "state"
     )
     assert [(move["product_uom_qty"], move["state"] != "done") for move in returns] == [(1.0, True)]
+
+
+async def test_refunded_in_full_before_shipping(place: Place) -> None:
+    """case: F29 - a credit note of the whole total, though unit prices are cut; no delivery is left standing open."""
+    of = await place.accepted(
+        line("SKU-A", "263.88", {"20": "52.78"}, quantity="2", id="100"),
+        line("SKU-B", "2.50", {"5.5": "0.13"}, quantity="3", id="101"),
+        SHIPPING,
+    )
+    outcome = await place.carry("refund_order", refunded(of, given_back(of, "78", str(of.total.amount))))
+    assert outcome.kind is Kind.DONE, outcome
+    [credit] = await place.moves(of, "out_refund")
+    assert (credit["state"], Decimal(str(credit["amount_total"]))) == ("posted", of.total.amount)
+    [delivery] = await place.read("stock.picking", [["sale_id", "=", (await place.one(of))["id"]]], "state")
+    assert delivery["state"] == "cancel"
+
+
+async def test_two_first_payments_of_a_month(place: Place) -> None:
+    """Made at once, both drafts have the month's first number: the later one is posted under the next."""
+    journal = (await place.read("account.journal", [["code", "=", "BNK1"]], "id"))[0]["id"]
+    columns = ["id", "amount", "payment_type", "partner_type", "journal_id/.id", "date"]
+    alike = ["1", "inbound", "customer", str(journal), "2031-01-15"]
+    rows = [[f"counterfoil.e2e_payment_{which}", *alike] for which in "ab"]
+    payments, _ = await place.client.load("account.payment", columns, rows)
+    domain = [["payment_id", "in", payments]]
+    first, second = await place.read("account.move", domain, "name")
+    await place.client.call("account.move", "write", ids=[second["id"]], vals={"name": first["name"]})
+    desk = Desk(place.client, place.odoo.lookups)
+    for payment, entry in zip(payments, (first, second), strict=True):
+        await desk.post("account.payment", [payment], [entry["id"]])
+    posted = await place.read("account.move", domain, "name", "state")
+    assert [entry["state"] for entry in posted] == ["posted", "posted"]
+    assert posted[0]["name"] == first["name"] != posted[1]["name"]
 
 
 async def test_an_order_as_history(place: Place) -> None:

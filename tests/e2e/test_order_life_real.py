@@ -1,4 +1,4 @@
-"""The main rows of the order table through the whole hub, between the shop's stand-in and a real Odoo 19."""
+"""The main rows of the order table through the whole hub, between the shop's stand-in and a real Odoo, 19 and 14."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from tests.order_life import ROWS, Played, Row
 
 from counterfoil_lab.agreement import agreed
 from counterfoil_lab.prepare import variants
-from counterfoil_lab.stage import OdooPlace, blueprint, prepared
+from counterfoil_lab.stage import OdooPlace, at, blueprint, prepared
 from counterfoil_sandbox.serving import serving
 from counterfoil_sandbox.woocommerce import RECORDINGS
 from counterfoil_sandbox.woocommerce import make_app as make_shop
 
+pytestmark = pytest.mark.timeout(300)  # a whole hub, and a server in one process, on a busy machine
 MAIN = tuple((kind, row) for kind, row in ROWS if row.real)
 
 
@@ -36,16 +37,18 @@ def register_abroad(place: OdooPlace) -> None:
     place.api.call("account.fiscal.position", "create", vals_list=values)
 
 
-@pytest.fixture(scope="module")
-def played(odoo_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+@pytest.fixture(scope="module", params=(19, 14), ids=("Odoo 19", "Odoo 14"))
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     """All main rows at once, each with an order of its own."""
+    version: int = request.param
     folder: Path = tmp_path_factory.mktemp("order-life")
     shop = make_shop(options={"woocommerce_prices_include_tax": "no"})
-    with an_odoo(workers=2) as answer, serving(shop) as shop_url:
-        place = OdooPlace(answer["url"], answer["database"], answer["api_key"])
+    with an_odoo(version, workers=2 if version == 19 else 0) as answer, serving(shop) as shop_url:
+        place = at(answer, version)
         variants(place.api, RECORDINGS)
         prepared(place, RECORDINGS, {"EUR"})
-        register_abroad(place)
+        if version == 19:
+            register_abroad(place)
         file = blueprint(folder, place, shop_url, poll="1s", catalogue=RECORDINGS, whole=True)
         yield asyncio.run(order_life.play(file, shop.shop, shop_url, place, list(MAIN)))
 

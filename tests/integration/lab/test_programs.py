@@ -118,6 +118,17 @@ def test_the_checker_finds_a_cent() -> None:
     assert f"line {number}" in order_differences(order, line_wrong)
 
 
+def test_the_checker_knows_what_becomes_of_a_cut_price() -> None:
+    """Three for 10.00 are 9.99 where a unit price has two digits, and nothing else."""
+    order = shop_order()
+    order["line_items"][0] |= {"quantity": 3, "total": "10.00"}
+    number, found = str(order["line_items"][0]["id"]), as_in_odoo(order)
+    found.step = Decimal("0.01")
+    assert order_differences(order, found)[f"line {number}"] == "10.00 for 9.99"
+    found.lines[number] = (Decimal("9.99"), *found.lines[number][1:])
+    assert f"line {number}" not in order_differences(order, found)
+
+
 def test_the_checker_finds_an_unpaid_and_an_unconfirmed_order() -> None:
     order = shop_order()
     unpaid, draft = as_in_odoo(order), as_in_odoo(order)

@@ -18,7 +18,7 @@ from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.jobs import Desk, Job, decimal, many2one
 from counterfoil.connectors.odoo.translate import MODULE, Currency, Row, below, impossible, outside_taxes
 from counterfoil.hub.contract import Failure, Kind
-from counterfoil.retail.money import smallest_unit
+from counterfoil.retail.money import round_to, smallest_unit
 
 HEAD = ["id", "move_type", "partner_id/.id", "partner_shipping_id/.id", "currency_id/.id"]
 HEAD += ["invoice_origin", "ref", "invoice_date", "reversed_entry_id/.id"]
@@ -57,10 +57,13 @@ class Credits:
         """Insert the credit note, as a draft; its number. One that exists is left as it is. Raises Failure."""
         names = await self.desk.names()
         head = self._head(job, note.external_id, note.currency.id, note.dated, note.reference, note.reverses)
+        # Odoo reckons with a price before it cuts it, and once more after a change: so that nothing moves, cut here
+        step = Decimal(1).scaleb(-await self.client.price_digits()) if names.rounds_price_unit else Decimal(0)
         rows = []
         for line in note.lines:
             row = line.row
-            values = [row.external_id, str(row.product), row.name, f"{row.quantity:f}", f"{row.price_unit:f}", "0"]
+            price = round_to(row.price_unit, step) if step else row.price_unit
+            values = [row.external_id, str(row.product), row.name, f"{row.quantity:f}", f"{price:f}", "0"]
             values += [",".join(str(tax) for tax in row.taxes), str(line.sale_line or "")]
             rows.append(values + ([outside_taxes(row, note.currency)] if names.outside_taxes else []))
         number = await self._load(below(head, rows), [*LINE, "extra_tax_data"] if names.outside_taxes else LINE)
@@ -147,7 +150,7 @@ class Credits:
 
     async def _post(self, number: int) -> None:
         try:
-            await self.client.call("account.move", "action_post", ids=[number], context=QUIET)
+            await self.desk.post("account.move", [number], [number])
         except Failure as failure:
             if failure.outcome.kind is not Kind.REJECTED:
                 raise

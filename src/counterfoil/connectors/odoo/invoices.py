@@ -131,7 +131,7 @@ class Invoicing:
                 parts[row["id"]] = part
         if parts and names.outside_taxes:
             await self._replace(draft["id"], parts, currency)
-        ends = not any(decimal(line["qty_to_invoice"]) for line in lines.values())
+        ends = all(decimal(line["qty_invoiced"]) == decimal(line["product_uom_qty"]) for line in lines.values())
         if ends and not names.outside_taxes:
             total = decimal(job.state["amount_total"]) - await self._before(earlier)
         return total

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from counterfoil.connectors.odoo.client import Client
+from counterfoil.connectors.odoo.client import QUIET, Client
 from counterfoil.connectors.odoo.lookups import Lookups
 from counterfoil.connectors.odoo.translate import MODULE, Draft, Impossible, name_of
 from counterfoil.connectors.odoo.versions import Names
 from counterfoil.hub.contract import Failure, Item, Kind, Outcome, rejected
 from counterfoil.retail.order import Order
+
+NUMBER_TAKEN = "must have an unique sequence number"
+"""Odoo 14's words for an entry whose number another one has."""
 
 STATE = ["name", "amount_total", "amount_untaxed", "amount_tax", "currency_id", "create_uid"]
 STATE += ["partner_id", "partner_invoice_id", "partner_shipping_id", "invoice_ids"]
@@ -127,6 +130,23 @@ class Desk:
                     f"Order {job.called} (number {job.odoo_id} in Odoo) has been deleted there.",
                     "It is not made again by itself. Enter it by hand and resolve this, or skip it.",
                 )
+
+    async def post(self, model: str, ids: Sequence[int], entries: Sequence[int]) -> None:
+        """Post drafts, whose journal entries are `entries`. Raises Failure.
+
+        Odoo 14 gives a journal's first draft of a month its number at once, and so the same one to two that are made
+        at the same time: the one that comes too late gets another.
+        """
+        try:
+            await self.client.call(model, "action_post", ids=list(ids), context=QUIET)
+            return
+        except Failure as failure:
+            if NUMBER_TAKEN not in failure.outcome.technical:
+                raise
+        domain = [["id", "in", list(entries)], ["state", "=", "draft"]]
+        drafts = [row["id"] for row in await self.client.search_read("account.move", domain, ["id"])]
+        await self.client.call("account.move", "write", ids=drafts, vals={"name": "/"}, context=QUIET)
+        await self.client.call(model, "action_post", ids=list(ids), context=QUIET)
 
     async def lines(self, orders: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
         """The lines of each order; `external_id` is '' where the line is not ours."""

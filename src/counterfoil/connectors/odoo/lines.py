@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from counterfoil.connectors.odoo.client import QUIET
 from counterfoil.connectors.odoo.jobs import Desk, decimal
 from counterfoil.connectors.odoo.translate import MODULE, Draft, Row, price_unit
 from counterfoil.connectors.odoo.versions import Names
@@ -136,24 +137,36 @@ async def follow(desk: Desk, orders: Sequence[int]) -> None:
     """Open deliveries have what their order lines still want.
 
     Odoo does this itself where it can; where a lower quantity does not reach the delivery (14), it is written to the
-    open moves. Idempotent: what is written is the quantity itself, and only where it differs.
+    open moves, and a delivery with nothing left is cancelled. Idempotent: what is written is the quantity itself, and
+    only where it differs.
     """
     if not orders:
         return
     lines = {line["id"]: line for rows in (await desk.lines(orders)).values() for line in rows}
     domain = [["sale_line_id", "in", sorted(lines)], ["state", "not in", ["done", "cancel"]]]
     domain += [["location_dest_id.usage", "=", "customer"]]
-    fields = ["sale_line_id", "product_uom_qty", "product_id"]
+    fields = ["sale_line_id", "product_uom_qty", "product_id", "picking_id"]
     moves: dict[int, list[dict[str, Any]]] = {}
     for move in await desk.client.search_read("stock.move", domain, fields, order="id"):
         moves.setdefault(move["sale_line_id"][0], []).append(move)
+    emptied: set[int] = set()
     for number, waiting in moves.items():
         line = lines[number]
         too_many = sum((decimal(m["product_uom_qty"]) for m in waiting), Decimal(0))
         too_many -= max(decimal(line["product_uom_qty"]) - decimal(line["qty_delivered"]), Decimal(0))
         for move in reversed(waiting):
-            less = min(too_many, decimal(move["product_uom_qty"]))
+            quantity = decimal(move["product_uom_qty"])
+            less = min(too_many, quantity)
             if less > 0 and move["product_id"] == line["product_id"]:  # a kit's parts are counted otherwise
-                vals = {"product_uom_qty": float(decimal(move["product_uom_qty"]) - less)}
+                quantity -= less
+                vals = {"product_uom_qty": float(quantity)}
                 await desk.client.call("stock.move", "write", ids=[move["id"]], vals=vals)
                 too_many -= less
+            if not quantity and move["picking_id"]:
+                emptied.add(move["picking_id"][0])
+    if not emptied:
+        return
+    left = [["picking_id", "in", sorted(emptied)], ["state", "!=", "cancel"], ["product_uom_qty", ">", 0]]
+    emptied -= {row["picking_id"][0] for row in await desk.client.search_read("stock.move", left, ["picking_id"])}
+    if emptied:
+        await desk.client.call("stock.picking", "action_cancel", ids=sorted(emptied), context=QUIET)

@@ -136,11 +136,11 @@ class Payments:
     async def post(self, numbers: Mapping[str, int]) -> dict[str, dict[str, Any]]:
         """Post the drafts among these payments; all of them as they stand then."""
         states = await self._read(numbers)
-        drafts = [row["id"] for row in states.values() if row["state"] == "draft"]
+        drafts = {row["id"]: many2one(row["move_id"]) for row in states.values() if row["state"] == "draft"}
         if not drafts:
             return states
         # posting what another hub has posted meanwhile changes nothing
-        await self.client.call("account.payment", "action_post", ids=drafts, context=QUIET)
+        await self.desk.post("account.payment", list(drafts), list(drafts.values()))
         return await self._read(numbers)
 
     async def _read(self, numbers: Mapping[str, int]) -> dict[str, dict[str, Any]]:
