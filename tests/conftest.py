@@ -10,11 +10,15 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
 from counterfoil.hub import schema
 from counterfoil.hub.store import Store, open_store
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # what a busy machine is slow at is no failure
+hypothesis.settings.load_profile("untimed")
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "postgres"
 CANNOT_BE_HAD = 77

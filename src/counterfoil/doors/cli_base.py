@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -96,7 +96,7 @@ def connectors_of(blueprint: Blueprint) -> dict[str, Connector]:
 def finished(work: Coroutine[Any, Any, T]) -> T:
     """Run it; what can go wrong in known ways becomes one clear line with what to do."""
     try:
-        return asyncio.run(work)
+        return uvloop.run(work)
     except KeyboardInterrupt:
         fail("Stopped. What was done stands; the same command goes on from there.", INTERRUPTED)
     except Failure as failure:

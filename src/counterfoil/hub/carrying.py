@@ -53,7 +53,6 @@ class Carrier:
     ) -> None:
         self.store, self.blueprint, self.connectors, self.processes = store, blueprint, connectors, processes
         self.retells, self.streams, self.worker = retells, streams, worker
-        self.rates = {f.do: f.rate.per_second for f in blueprint.flows if f.rate}
 
     # --- receipts -------------------------------------------------------------------------------------------
 
@@ -102,14 +101,8 @@ class Carrier:
     # --- operations -----------------------------------------------------------------------------------------
 
     async def call(self, operation: Operation, works: list[Work]) -> None:
-        """Carry out one batch, at the declared rate, and keep each item's outcome."""
-        system = works[0].lane[0]
-        rate = self.rates.get(f"{system}.{operation.name}")
-        if rate:
-            await asyncio.sleep(await systems.wait_for_pace(self.store, system, operation.name, len(works), rate))
-        async with self.store.read() as connection:
-            linked = await records.links(connection, system, {w.subject for w in works})
-        await self._bisect(operation, works, [item(w, linked.get(w.subject, "")) for w in works])
+        """Carry out one batch and keep each item's outcome."""
+        await self._bisect(operation, works, [item(w) for w in works])
 
     async def _bisect(self, operation: Operation, works: list[Work], items: list[Item]) -> None:
         """Call; where a call fails as a whole for a reason that may be one item's, halve it."""
@@ -154,8 +147,10 @@ class Carrier:
         pairs = [(w, _give_up(w, o)) for w, o in pairs]
         finished = [(w, o) for w, o in pairs if o.kind is Kind.DONE]
         async with self.store.write() as connection:
-            clock = float(await connection.scalar(sa.select(self.store.now)) or 0.0)
             await decode.keep_observed(connection, self.store, system, self.processes.get(system, {}), finished)
+            clock = 0.0
+            if any(o.emits for _, o in finished):
+                clock = float(await connection.scalar(sa.select(self.store.now)) or 0.0)
             events = [e for w, o in finished for e in _emitted(w, o, clock)]
             events += await retold(connection, self.retells, events)
             queued = await self._keep_events(connection, events)
@@ -171,8 +166,7 @@ class Carrier:
         closing = next((o for o in outcomes if o.kind in (Kind.DOWN, Kind.THROTTLED, Kind.MISCONFIGURED)), None)
         if closing is None:
             if any(o.kind is not Kind.RETRY for o in outcomes) and system != "hub":
-                await systems.reopen(connection, system)
-                await exceptions.close_for_system(connection, self.store, system)
+                await systems.reopen(connection, self.store, system)
             return 0.0
         log.warning("system closed", system=system, outcome=str(closing.kind), reason=closing.reason)
         wait = await systems.close_system(connection, self.store, system, closing)
@@ -211,19 +205,16 @@ class Carrier:
         return self.blueprint.exceptions.owner_of(outcome.reason, str(outcome.kind))
 
 
-def item(work: Work, link: str = "") -> Item:
+def item(work: Work) -> Item:
     """The delivery as an operation sees it; `state` in its data is the newest one known."""
     row = work.row
-    data = dict(row.data)
-    if row.state is not None:
-        data["state"] = row.state
-    return Item(work.id, work.subject, work.lane[2], row.type, data, link, work.attempt)
+    return Item(work.id, work.subject, work.lane[2], row.type, work.data, row.link or "", work.attempt)
 
 
 def touches(operation: Operation, work: Work) -> frozenset[str]:
     """What a call for this delivery must not touch at the same time as another call."""
     try:
-        return operation.conflicts(item(work))
+        return operation.conflicts(item(work)) if operation.conflicts else frozenset()
     except Exception as error:  # the operation will stumble over the same data, and say so
         log.error("conflicts unknown", operation=operation.name, subject=work.subject, error=type(error).__name__)
         return frozenset()

@@ -1,21 +1,24 @@
 """Claiming: lease lanes that are due, and fetch what is to be done first in each, with all that is needed for it.
 
 Claiming and fetching are two statements. Of deliveries that all carry out the newest state only the last is fetched.
+An event's data and the newest state are decoded when somebody looks at them: most of the time of a claim went there.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub.lanes import DECODE, LaneKey
-from counterfoil.hub.schema import delivery, event, lane, object_, receipt
+from counterfoil.hub.schema import delivery, event, lane, link, object_, receipt
 from counterfoil.hub.store import Store
 
 
@@ -27,6 +30,52 @@ class Waiting:
     event_id: str | None
     created_at: float
     promise_by: float | None
+
+
+class Received(NamedTuple):
+    """The receipt of a delivery to be decoded; `headers` as JSON."""
+
+    kind: str
+    object_id: str
+    body: bytes
+    headers: str
+    digest: str
+    origin: str
+
+
+class Happened(NamedTuple):
+    """The event of a delivery; `link` is the id of its subject in the delivery's system, where known."""
+
+    type: str
+    source: str
+    correlation: str
+    link: str | None
+
+
+class Told(Mapping[str, Any]):
+    """An event's data, with the newest state known under `state`; decoded at the first look."""
+
+    __slots__ = ("_data", "_state", "_text")
+
+    def __init__(self, text: str, state: str | None) -> None:
+        self._text, self._state = text, state
+        self._data: dict[str, Any] | None = None
+
+    def _decoded(self) -> dict[str, Any]:
+        if self._data is None:
+            self._data = json.loads(self._text)
+            if self._state is not None:
+                self._data["state"] = json.loads(self._state)
+        return self._data
+
+    def __getitem__(self, name: str) -> Any:
+        return self._decoded()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded())
+
+    def __len__(self) -> int:
+        return len(self._decoded())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +93,8 @@ class Work:
     on_exception: str
     event_id: str | None
     receipt_id: int | None
-    row: Any  # the event or receipt, as the fetch returned it
+    row: Any  # Received or Happened: what it is about
+    data: Mapping[str, Any]  # the event's; empty for a receipt
     before: tuple[Waiting, ...] = ()  # of the same operation, earlier in the lane: this one answers for them
 
     @property
@@ -82,32 +132,41 @@ async def claim(
     the others as `before`.
     """
     token = secrets.token_hex(12)
+    place = {"system": system, "stream": stream}
     async with store.write() as connection:
-        due = (
-            sa.select(lane.c.key)
-            .where(
-                lane.c.system == system,
-                lane.c.stream == stream,
-                lane.c.worker.is_(None),
-                lane.c.due_at <= store.now,
-            )
-            .order_by(lane.c.due_at)
-            .limit(lanes)
-            .with_for_update(skip_locked=True)
+        leased = await store.run(
+            connection, _lease, {**place, "most": lanes, "worker": worker, "token": token, "lease": lease}
         )
-        keys = sorted((await connection.execute(due)).scalars())
-        if not keys:
+        if not leased:
             return []
-        await connection.execute(
-            sa.update(lane)
-            .where(lane.c.system == system, lane.c.stream == stream, lane.c.key.in_(keys))
-            .values(worker=worker, token=token, lease_until=store.now + lease)
+        keys = store.listed(key for (key,) in leased)
+        works = await _heads(connection, store, system, stream, keys, token, depth)
+        return await _coalesced(connection, store, works, coalescing) if coalescing else works
+
+
+def _lease(store: Store) -> sa.Update:
+    row: sa.ColumnClause[Any] = sa.literal_column("lane.rowid" if store.is_sqlite else "lane.ctid")
+    due = (
+        sa.select(row)
+        .where(
+            *(lane.c.system == sa.bindparam("system"), lane.c.stream == sa.bindparam("stream")),
+            *(lane.c.worker.is_(None), lane.c.due_at <= store.now),
         )
-        works = await _fetch(connection, system, stream, keys, token, depth)
-        return await _coalesced(connection, works, coalescing) if coalescing else works
+        .order_by(lane.c.due_at)
+        .limit(sa.bindparam("most", type_=sa.Integer()))
+        .with_for_update(skip_locked=True)
+        .correlate(None)
+    )
+    # by where the rows lie, as they have just been locked there: no plan can be wrong about that
+    mine = row.in_(due) if store.is_sqlite else row == sa.func.any(sa.func.array(due.scalar_subquery()))
+    until = store.now + sa.bindparam("lease", type_=sa.Double())
+    leased = {"worker": sa.bindparam("worker"), "token": sa.bindparam("token"), "lease_until": until}
+    return sa.update(lane).where(mine).values(leased).returning(lane.c.key)
 
 
-async def _coalesced(connection: AsyncConnection, works: list[Work], operations: Collection[str]) -> list[Work]:
+async def _coalesced(
+    connection: AsyncConnection, store: Store, works: list[Work], operations: Collection[str]
+) -> list[Work]:
     """The heads, each with a coalescing operation replaced by the last of the run it begins."""
     heads = {w.lane: w for w in works if w.operation in operations}
     if not heads:
@@ -127,7 +186,8 @@ async def _coalesced(connection: AsyncConnection, works: list[Work], operations:
     last = {run[-1].id: key for key, run in runs.items() if len(run) > 1}
     if not last:
         return works
-    newest = {w.lane: w for w in await _fetch(connection, system, stream, [], token, 0, list(last))}
+    given = {"system": system, "ids": store.listed(last)}
+    newest = {w.lane: w for w in _works(await store.run(connection, _these, given), token, False)}
     return [_answering(w, newest[w.lane], runs[w.lane]) if w.lane in newest else w for w in works]
 
 
@@ -142,60 +202,79 @@ def _answering(head: Work, newest: Work, run: Sequence[Any]) -> Work:
     return replace(newest, attempt=head.attempt, before=before)
 
 
-async def _fetch(
-    connection: AsyncConnection,
-    system: str,
-    stream: str,
-    keys: list[str],
-    token: str,
-    depth: int,
-    ids: Sequence[int] = (),
+async def _heads(
+    connection: AsyncConnection, store: Store, system: str, stream: str, keys: Any, token: str, depth: int
 ) -> list[Work]:
-    """The first `depth` deliveries of each of the lanes `keys`, or, given `ids`, just those deliveries."""
-    if ids:
-        heads = sa.select(delivery, sa.literal(0).label("place")).where(delivery.c.id.in_(ids)).subquery()
+    """The first `depth` deliveries of each of the lanes, in order."""
+    receipts = stream == DECODE
+    here = {"system": system, "stream": stream, "keys": keys}
+    return _works(await store.run(connection, _first(depth, receipts), here), token, receipts)
+
+
+@functools.cache
+def _first(depth: int, receipts: bool) -> Callable[[Store], sa.Select[Any]]:
+    def statement(store: Store) -> sa.Select[Any]:
+        # one look into the index for each place: a window function would read the whole of a long lane
+        def at(place: int) -> sa.Select[Any]:
+            keys = store.keys()
+            mine = (delivery.c.system == sa.bindparam("system"), delivery.c.stream == sa.bindparam("stream"))
+            one = sa.select(delivery.c.id).where(*mine, delivery.c.key == keys.c.value).order_by(delivery.c.id)
+            one = one.limit(1).offset(sa.literal_column(str(place)))
+            return sa.select(one.scalar_subquery().label("id")).select_from(keys)
+
+        heads = sa.union_all(*map(at, range(depth))).subquery()
+        return _with_all_needed(delivery.join(heads, delivery.c.id == heads.c.id), receipts)
+
+    return statement
+
+
+def _these(store: Store) -> sa.Select[Any]:
+    return _with_all_needed(delivery, receipts=False).where(store.any_of(delivery.c.id, "ids"))
+
+
+_WORK = (
+    *("id", "system", "stream", "key", "operation", "subject", "attempt", "created_at", "promise_by", "on_exception"),
+    *("event_id", "receipt_id"),
+)
+
+
+def _with_all_needed(source: Any, receipts: bool) -> sa.Select[Any]:
+    work = [delivery.c[name] for name in _WORK]
+    if receipts:
+        source = source.join(receipt, receipt.c.id == delivery.c.receipt_id)
+        told: list[Any] = [receipt.c.kind, receipt.c.object_id, receipt.c.body, _text(receipt.c.headers)]
+        told += [receipt.c.digest, receipt.c.origin]
     else:
-        place = sa.func.row_number().over(partition_by=delivery.c.key, order_by=delivery.c.id).label("place")
-        heads = (
-            sa.select(delivery, place)
-            .where(delivery.c.system == system, delivery.c.stream == stream, delivery.c.key.in_(keys))
-            .subquery()
+        source = source.join(event, event.c.id == delivery.c.event_id)
+        known = sa.and_(link.c.canonical_id == delivery.c.subject, link.c.system == sa.bindparam("system"))
+        source = source.outerjoin(link, known)
+        told = [event.c.type, event.c.source, event.c.correlation, link.c.object_id]
+        told += [_text(event.c.data), _text(_newest_state())]
+    return sa.select(*work, *told).select_from(source).order_by(delivery.c.id)
+
+
+def _text(column: Any) -> sa.ColumnElement[str]:
+    """JSON as it is kept: a driver may decode what it knows to be JSON."""
+    return sa.cast(column, sa.Text())
+
+
+def _works(rows: Iterable[Sequence[Any]], token: str, receipts: bool) -> list[Work]:
+    works = []
+    for row in rows:
+        id_, system, stream, key, operation, subject, attempt, created_at, promise_by, on_exception, *ids = row[:12]
+        lane_ = (system, stream, key)
+        if receipts:
+            told: Any = Received(*row[12:])
+            data: Mapping[str, Any] = {}
+        else:
+            told, data = Happened(*row[12:16]), Told(row[16], row[17])
+        works.append(
+            Work(
+                *(id_, lane_, token, operation, subject, attempt + 1, created_at, promise_by, on_exception),
+                *(*ids, told, data),
+            )
         )
-    columns: list[Any] = [heads]
-    source: Any = heads
-    if stream == DECODE:
-        source = source.join(receipt, receipt.c.id == heads.c.receipt_id)
-        columns += [
-            receipt.c.kind,
-            receipt.c.object_id,
-            receipt.c.body,
-            receipt.c.headers,
-            receipt.c.digest,
-            receipt.c.origin,
-        ]
-    else:
-        source = source.join(event, event.c.id == heads.c.event_id)
-        columns += [event.c.type, event.c.data, event.c.correlation, event.c.source, _newest_state()]
-    rows = await connection.execute(
-        sa.select(*columns).select_from(source).where(heads.c.place <= depth).order_by(heads.c.id)
-    )
-    return [
-        Work(
-            id=row.id,
-            lane=(row.system, row.stream, row.key),
-            token=token,
-            operation=row.operation,
-            subject=row.subject,
-            attempt=row.attempt + 1,
-            created_at=row.created_at,
-            promise_by=row.promise_by,
-            on_exception=row.on_exception,
-            event_id=row.event_id,
-            receipt_id=row.receipt_id,
-            row=row,
-        )
-        for row in rows
-    ]
+    return works
 
 
 async def claimed(connection: AsyncConnection, system: str, keys: Collection[str]) -> set[str]:
@@ -206,7 +285,7 @@ async def claimed(connection: AsyncConnection, system: str, keys: Collection[str
     return set((await connection.execute(sa.select(lane.c.key).where(mine, lane.c.key.in_(list(keys))))).scalars())
 
 
-def _newest_state() -> sa.Label[Any]:
+def _newest_state() -> sa.ScalarSelect[Any]:
     """The newest state of the subject at the system that told of it: what was queued may have been overtaken.
 
     Two systems may hold objects of one canonical id (the shop its order, the ERP what became of it). One value and
@@ -218,5 +297,4 @@ def _newest_state() -> sa.Label[Any]:
         .order_by(object_.c.updated_at.desc(), object_.c.kind)
         .limit(1)
         .scalar_subquery()
-        .label("state")
     )

@@ -6,6 +6,7 @@ duplicate or our own echo, and what differs becomes events. Object, events and d
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
 from counterfoil.hub.receipts import IMPORT, object_key
-from counterfoil.hub.records import Known, keep_object, keep_seen, known_objects, state_digest
+from counterfoil.hub.records import Known, keep_objects, keep_seen, known_objects, state_digest
 from counterfoil.hub.schema import object_
 from counterfoil.hub.store import Store, count
 from counterfoil.retail.events import Event, event_id
@@ -68,7 +69,7 @@ def read(connector: Connector, work: Work) -> Observed | Outcome:
     """The receipt in the retail language, or why it cannot be read. Never raises."""
     row = work.row
     try:
-        return connector.decode(Raw(row.kind, row.object_id, bytes(row.body), row.headers))
+        return connector.decode(Raw(row.kind, row.object_id, bytes(row.body), json.loads(row.headers)))
     except BadPayload as bad:
         return rejected(bad.reason, bad.message, bad.suggestion)
     except Exception:  # a decoder that breaks must not take the other receipts with it
@@ -94,6 +95,7 @@ async def apply(
     known = await known_objects(connection, [(system, w.row.kind, w.row.object_id) for w, _ in read_])
     at_home = await _home_stages(connection, system, processes, read_)
     bodies: dict[tuple[str, str], str] = {}
+    changed: dict[tuple[str, str, str], str] = {}
     for work, observed in read_:
         body = (system, object_key(work.row.kind, work.row.object_id))
         if isinstance(observed, Outcome):
@@ -140,12 +142,13 @@ async def apply(
             result = {"dropped": verdict}
         if verdict in ("news", "echo"):
             decoded.seen.add(work.subject)
-            await keep_object(connection, store, system, observed, digest, stage)
             state = observed.state.model_dump(mode="json")
             known[place] = Known(observed.version, digest, state, stage)
+            changed[place] = observed.state.canonical_id
         decoded.outcomes.append((work, done(result)))
     # gone and then seen again, in the shop's trash say: its state tells what became of it
     decoded.outcomes = [(w, _seen_again(w, o, decoded.seen)) for w, o in decoded.outcomes]
+    await keep_objects(connection, store, {place: (known[place], id_) for place, id_ in changed.items()})
     await count(connection, store, counts)
     await keep_seen(connection, store, bodies)
     return decoded
@@ -182,6 +185,7 @@ async def keep_observed(
     writes = {(system, o.observed.kind, o.observed.object_id): o for _, o in finished if o.observed is not None}
     if not writes:
         return
+    kept: dict[tuple[str, str, str], tuple[Known, str]] = {}
     for place, known in (await known_objects(connection, writes)).items():
         observed, wrote = writes[place].observed, writes[place].wrote
         process = processes.get(place[1])
@@ -189,7 +193,9 @@ async def keep_observed(
             continue
         now = after_write(process, known, observed, wrote)
         if now is not None:
-            await keep_object(connection, store, system, now, process.digest(now), known.stage)
+            state = now.state.model_dump(mode="json")
+            kept[place] = (Known(now.version, process.digest(now), state, known.stage), now.state.canonical_id)
+    await keep_objects(connection, store, kept)
 
 
 def after_write(process: Process, known: Known, observed: Observed, wrote: frozenset[str]) -> Observed | None:

@@ -64,20 +64,15 @@ def _bind(key: LaneKey, **more: Any) -> dict[str, Any]:
 
 async def _shift(connection: AsyncConnection, store: Store, deltas: Counter[LaneKey]) -> None:
     """Lock the lanes in sorted order and change how many deliveries each holds."""
-    if not deltas:
-        return
+    await store.each(connection, _shifted, [_bind(key, b_n=n) for key, n in sorted(deltas.items())])
+
+
+def _shifted(store: Store) -> sa.Insert:
     # one upsert statement for all cases: mixed statements would lock in an order of their own and deadlock
-    statement = store.insert(lane).values(
-        system=sa.bindparam("b_system"),
-        stream=sa.bindparam("b_stream"),
-        key=sa.bindparam("b_key"),
-        n=sa.bindparam("b_n"),
-        due_at=store.now,
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=["system", "stream", "key"], set_={"n": lane.c.n + statement.excluded.n}
-    )
-    await connection.execute(statement, [_bind(key, b_n=n) for key, n in sorted(deltas.items())])
+    statement: Any = store.insert(lane).values({n: sa.bindparam(f"b_{n}") for n in ("system", "stream", "key", "n")})
+    statement = statement.values(due_at=store.now)
+    counted = {"n": lane.c.n + statement.excluded.n}
+    return statement.on_conflict_do_update(index_elements=["system", "stream", "key"], set_=counted)  # type: ignore[no-any-return]
 
 
 async def enqueue(connection: AsyncConnection, store: Store, new: Sequence[NewDelivery]) -> None:
@@ -90,22 +85,22 @@ async def enqueue(connection: AsyncConnection, store: Store, new: Sequence[NewDe
 
 
 async def _insert(connection: AsyncConnection, store: Store, new: Sequence[NewDelivery]) -> None:
-    if not new:
-        return
-    names = ("system", "stream", "key", "operation", "subject", "event_id", "receipt_id", "on_exception")
-    statement = sa.insert(delivery).values(
+    rows = [
         {
-            **{name: sa.bindparam(f"b_{name}") for name in names},
-            "attempt": 0,
-            "created_at": store.now,
-            # NULL stays NULL: no promise
-            "promise_by": store.now + sa.bindparam("b_within", type_=sa.Double()),
+            **{"system": d.system, "stream": d.stream, "key": d.key, "operation": d.operation, "subject": d.subject},
+            **{"event_id": d.event_id, "receipt_id": d.receipt_id, "within": d.within, "on_exception": d.on_exception},
         }
-    )
-    await connection.execute(
-        statement,
-        [{**{f"b_{name}": getattr(d, name) for name in names}, "b_within": d.within} for d in new],
-    )
+        for d in new
+    ]
+    await store.each(connection, _inserted, rows)
+
+
+def _inserted(store: Store) -> sa.Insert:
+    names = ("system", "stream", "key", "operation", "subject", "event_id", "receipt_id", "on_exception")
+    # NULL stays NULL: no promise
+    promise = store.now + sa.bindparam("within", type_=sa.Double())
+    fixed = {"attempt": sa.literal_column("0"), "created_at": store.now, "promise_by": promise}
+    return sa.insert(delivery).values({n: sa.bindparam(n) for n in names} | fixed)
 
 
 async def release(store: Store, tokens: Mapping[LaneKey, str], delay: float = 0.0) -> None:
@@ -182,15 +177,19 @@ async def settle(
     Raises Fenced if a lease is lost. `unheld` lanes, held for a person until now, go on. The caller's
     transaction holds whatever else belongs to the outcome (events, log, exceptions, objects).
     """
-    deltas = Counter(d.lane for d in new)
-    for s in settled:
-        deltas[s.lane] -= len(s.finished)
-        deltas.setdefault(s.lane, 0)
     unheld = sorted(set(unheld))
-    for key in unheld:
-        deltas.setdefault(key, 0)
-    await _shift(connection, store, deltas)
-    await _check_tokens(connection, settled)
+    shifted = bool(new or unheld)
+    if shifted:
+        deltas = Counter(d.lane for d in new)
+        for s in settled:
+            deltas[s.lane] -= len(s.finished)
+            deltas.setdefault(s.lane, 0)
+        for key in unheld:
+            deltas.setdefault(key, 0)
+        await _shift(connection, store, deltas)
+    left = await _locked(connection, store, settled)
+    if not shifted:
+        left = {s.lane: left[s.lane] - len(s.finished) for s in settled}
     if unheld:
         await connection.execute(
             sa.update(lane).where(_same_lane, lane.c.due_at >= HELD).values(due_at=store.now),
@@ -199,46 +198,62 @@ async def settle(
     await _insert(connection, store, new)
     finished = [i for s in settled for i in s.finished]
     if finished:
-        await connection.execute(sa.delete(delivery).where(delivery.c.id.in_(finished)))
+        await store.run(connection, _gone, {"ids": store.listed(finished)})
     attempted = [s.attempted for s in settled if s.attempted is not None]
     if attempted:
         await connection.execute(
             sa.update(delivery).where(delivery.c.id.in_(attempted)).values(attempt=delivery.c.attempt + 1)
         )
-    await connection.execute(
-        sa.update(lane)
-        .where(_same_lane)
-        .values(
-            worker=None,
-            token=None,
-            lease_until=None,
-            due_at=sa.case(
-                (sa.bindparam("b_held", type_=sa.Boolean()), HELD),
-                else_=store.now + sa.bindparam("b_delay", type_=sa.Double()),
-            ),
-        ),
-        [_bind(s.lane, b_held=s.held, b_delay=s.delay) for s in settled],
-    )
-    if finished:
-        await connection.execute(
-            sa.delete(lane).where(_same_lane, lane.c.n <= 0), [_bind(s.lane) for s in settled if s.finished]
-        )
-    await store.notify(connection)
+    freed = [_bind(s.lane, b_n=left[s.lane], b_held=s.held, b_delay=s.delay) for s in settled if left[s.lane] > 0]
+    await store.each(connection, _freed, freed)
+    await store.each(connection, _emptied, [_bind(s.lane) for s in settled if left[s.lane] <= 0])
+    if shifted or freed:
+        await store.notify(connection)
 
 
-async def _check_tokens(connection: AsyncConnection, settled: Iterable[Settled]) -> None:
-    wanted = {s.lane: s.token for s in settled}
-    if not wanted:
-        return
-    rows = await connection.execute(
-        sa.select(lane.c.system, lane.c.stream, lane.c.key, lane.c.token).where(
-            sa.tuple_(lane.c.system, lane.c.stream, lane.c.key).in_(list(wanted))
-        )
-    )
-    present = {(r.system, r.stream, r.key): r.token for r in rows}
-    lost = {key for key, token in wanted.items() if present.get(key) != token}
+def _by_place(keys: Iterable[LaneKey]) -> dict[tuple[str, str], list[str]]:
+    places: dict[tuple[str, str], list[str]] = {}
+    for system, stream, key in sorted(keys):
+        places.setdefault((system, stream), []).append(key)
+    return places
+
+
+async def _locked(connection: AsyncConnection, store: Store, settled: Sequence[Settled]) -> dict[LaneKey, int]:
+    """Lock the lanes in sorted order; how many deliveries each holds. Raises Fenced where a token is another one."""
+    present: dict[LaneKey, tuple[str, int]] = {}
+    for (system, stream), keys in _by_place(s.lane for s in settled).items():
+        here = {"system": system, "stream": stream, "keys": store.listed(keys)}
+        for key, token, n in await store.run(connection, _lock, here):
+            present[(system, stream, key)] = (token, n)
+    _check_tokens(settled, present)
+    return {key: n for key, (_, n) in present.items()}
+
+
+def _check_tokens(settled: Iterable[Settled], present: Mapping[LaneKey, tuple[str, int]]) -> None:
+    lost = {s.lane for s in settled if s.lane not in present or present[s.lane][0] != s.token}
     if lost:
         raise Fenced(lost)
+
+
+def _lock(store: Store) -> sa.Select[Any]:
+    return store.by_keys(lane, ["system", "stream"], ["key", "token", "n"], lock=True)
+
+
+def _gone(store: Store) -> sa.Delete:
+    return sa.delete(delivery).where(store.any_of(delivery.c.id, "ids"))
+
+
+def _emptied(store: Store) -> sa.Delete:
+    return sa.delete(lane).where(_same_lane)
+
+
+def _freed(store: Store) -> sa.Update:
+    due = sa.case(
+        (sa.bindparam("b_held", type_=sa.Boolean()), sa.literal_column(f"{HELD:.0f}", sa.Double())),
+        else_=store.now + sa.bindparam("b_delay", type_=sa.Double()),
+    )
+    free = {"worker": sa.null(), "token": sa.null(), "lease_until": sa.null()}
+    return sa.update(lane).where(_same_lane).values({"n": sa.bindparam("b_n"), "due_at": due, **free})
 
 
 async def unhold(connection: AsyncConnection, store: Store, key: LaneKey, finished: Sequence[int] = ()) -> None:

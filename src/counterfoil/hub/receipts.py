@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.hub.contract import Raw
 from counterfoil.hub.lanes import DECODE, NewDelivery, enqueue
 from counterfoil.hub.schema import cursor, receipt, seen
-from counterfoil.hub.store import Store, count
+from counterfoil.hub.store import Store, as_json, count
 
 IMPORT = "import"
 """The origin of what is fetched as history, without side effects."""
@@ -48,38 +48,41 @@ def object_key(kind: str, object_id: str) -> str:
 async def take(connection: AsyncConnection, store: Store, arrivals: Sequence[Arrival]) -> int:
     """Keep the arrivals in this transaction and queue them for decoding; how many were new."""
     fresh = await _unseen(connection, store, arrivals)
+    if not fresh:
+        return 0
+    ids = await store.next_ids(connection, receipt, len(fresh))
+    rows = []
     queued = []
-    for arrival, fingerprint in fresh:
+    for id_, (arrival, fingerprint) in zip(ids, fresh, strict=True):
         raw = arrival.raw
+        rows.append(
+            {
+                **{"id": id_, "system": arrival.system, "kind": raw.kind, "object_id": raw.object_id},
+                **{"digest": fingerprint, "origin": arrival.origin, "body": raw.body},
+                "headers": as_json(dict(raw.headers)),
+            }
+        )
         key = object_key(raw.kind, raw.object_id)
-        receipt_id = await connection.scalar(
-            sa.insert(receipt)
-            .values(
-                system=arrival.system,
-                kind=raw.kind,
-                object_id=raw.object_id,
-                digest=fingerprint,
-                origin=arrival.origin,
-                received_at=store.now,
-                body=raw.body,
-                headers=dict(raw.headers),
-            )
-            .returning(receipt.c.id)
-        )
         subject = f"{arrival.system}:{key}"
-        queued.append(
-            NewDelivery(arrival.system, DECODE, key, DECODE, subject, receipt_id=receipt_id, on_exception="pass")
-        )
+        queued.append(NewDelivery(arrival.system, DECODE, key, DECODE, subject, receipt_id=id_, on_exception="pass"))
+    await store.each(connection, _kept, rows)
     await enqueue(connection, store, queued)
     return len(queued)
 
 
+def _kept(store: Store) -> sa.Insert:
+    names = ("id", "system", "kind", "object_id", "digest", "origin", "body", "headers")
+    return sa.insert(receipt).values({n: sa.bindparam(n) for n in names} | {"received_at": store.now})
+
+
 async def _unseen(connection: AsyncConnection, store: Store, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, str]]:
-    keys = {(a.system, object_key(a.raw.kind, a.raw.object_id)) for a in arrivals}
-    rows = await connection.execute(
-        sa.select(seen.c.system, seen.c.key, seen.c.digest).where(sa.tuple_(seen.c.system, seen.c.key).in_(list(keys)))
-    )
-    last = {(r.system, r.key): r.digest for r in rows}
+    keys: defaultdict[str, set[str]] = defaultdict(set)
+    for arrival in arrivals:
+        keys[arrival.system].add(object_key(arrival.raw.kind, arrival.raw.object_id))
+    last: dict[tuple[str, str], str] = {}
+    for system, its in keys.items():
+        rows = await store.run(connection, _last_seen, {"system": system, "keys": store.listed(its)})
+        last |= {(system, key): fingerprint for key, fingerprint in rows}
     fresh = []
     duplicates: Counter[tuple[str, str]] = Counter()
     for arrival in arrivals:
@@ -92,6 +95,10 @@ async def _unseen(connection: AsyncConnection, store: Store, arrivals: Sequence[
             fresh.append((arrival, fingerprint))
     await count(connection, store, duplicates)
     return fresh
+
+
+def _last_seen(store: Store) -> sa.Select[Any]:
+    return store.by_keys(seen, ["system"], ["key", "digest"])
 
 
 class GroupCommit:

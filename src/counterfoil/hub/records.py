@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub.claiming import Work
-from counterfoil.hub.contract import Observed, Outcome
+from counterfoil.hub.contract import Outcome
 from counterfoil.hub.schema import delivery_log, event, event_ref, link, object_, seen
-from counterfoil.hub.store import Store
+from counterfoil.hub.store import Store, as_json
 from counterfoil.retail.events import Event
 
 
@@ -49,37 +49,36 @@ async def known_objects(
     return {(r.system, r.kind, r.object_id): Known(r.version, r.digest, r.state, r.stage) for r in rows}
 
 
-async def keep_object(
-    connection: AsyncConnection, store: Store, system: str, observed: Observed, digest: str, stage: str
+async def keep_objects(
+    connection: AsyncConnection, store: Store, objects: Mapping[tuple[str, str, str], tuple[Known, str]]
 ) -> None:
-    """Write the object's state as the last known one."""
-    values = {
-        "version": observed.version,
-        "digest": digest,
-        "state": observed.state.model_dump(mode="json"),
-        "canonical_id": observed.state.canonical_id,
-        "stage": stage,
-        "updated_at": store.now,
-    }
-    statement = store.insert(object_).values(system=system, kind=observed.kind, object_id=observed.object_id, **values)
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["system", "kind", "object_id"], set_=values)
-    )
+    """Write what is now known of each (system, kind, object id), and its canonical id."""
+    rows = [
+        {
+            **{"system": system, "kind": kind, "object_id": object_id, "canonical_id": canonical_id},
+            **{"version": known.version, "digest": known.digest, "stage": known.stage, "state": as_json(known.state)},
+        }
+        for (system, kind, object_id), (known, canonical_id) in sorted(objects.items(), key=lambda o: o[0])
+    ]
+    await store.each(connection, _object, rows)
+
+
+def _object(store: Store) -> sa.Insert:
+    named = ("system", "kind", "object_id", "canonical_id", "version", "digest", "stage", "state")
+    statement = store.insert(object_).values({n: sa.bindparam(n) for n in named} | {"updated_at": store.now})
+    newer = {c.name: c for c in statement.excluded if not c.primary_key}
+    return statement.on_conflict_do_update(index_elements=["system", "kind", "object_id"], set_=newer)  # type: ignore[no-any-return]
 
 
 async def keep_seen(connection: AsyncConnection, store: Store, rows: Mapping[tuple[str, str], str]) -> None:
     """Remember the digest of the body last decoded, by (system, object key)."""
-    if not rows:
-        return
-    statement = store.insert(seen).values(
-        system=sa.bindparam("b_system"), key=sa.bindparam("b_key"), digest=sa.bindparam("b_digest"), at=store.now
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=["system", "key"], set_={"digest": statement.excluded.digest, "at": statement.excluded.at}
-    )
-    await connection.execute(
-        statement, [{"b_system": s, "b_key": k, "b_digest": d} for (s, k), d in sorted(rows.items())]
-    )
+    await store.each(connection, _seen, [{"system": s, "key": k, "digest": d} for (s, k), d in sorted(rows.items())])
+
+
+def _seen(store: Store) -> sa.Insert:
+    statement = store.insert(seen).values({n: sa.bindparam(n) for n in ("system", "key", "digest")} | {"at": store.now})
+    newer = {"digest": statement.excluded.digest, "at": statement.excluded.at}
+    return statement.on_conflict_do_update(index_elements=["system", "key"], set_=newer)  # type: ignore[no-any-return]
 
 
 async def keep_events(connection: AsyncConnection, store: Store, events: Sequence[Event]) -> list[Event]:
@@ -102,8 +101,8 @@ async def keep_events(connection: AsyncConnection, store: Store, events: Sequenc
     kept = set(rows.scalars())
     new = [e for e in each.values() if e.id in kept]
     refs = [{"kind": kind, "value": value, "event_id": e.id} for e in new for kind, value in dict.fromkeys(e.refs)]
-    if refs:
-        await connection.execute(sa.insert(event_ref), refs)
+    if refs:  # of an event that was purged they may still be there
+        await connection.execute(store.insert(event_ref).on_conflict_do_nothing(), refs)
     return new
 
 
@@ -139,32 +138,38 @@ async def keep_log(
     entries: Sequence[tuple[Work, Outcome]],
 ) -> None:
     """One line a delivery tried: what was done, what came of it."""
-    if not entries:
-        return
-    await connection.execute(
-        sa.insert(delivery_log).values(ended_at=store.now),
-        [
-            {
-                "delivery_id": work.id,
-                "event_id": work.event_id,
-                "receipt_id": work.receipt_id,
-                "system": work.lane[0],
-                "operation": work.operation,
-                "subject": work.subject,
-                "attempt": work.attempt,
-                "outcome": str(outcome.kind),
-                "reason": outcome.reason,
-                "detail": _detail(outcome),
-                "created_at": work.created_at,
-                "promise_by": work.promise_by,
-                "started_at": started_at,
-                "worker": worker,
-            }
-            for work, outcome in entries
-        ],
-    )
+    rows = [
+        {
+            "delivery_id": work.id,
+            "event_id": work.event_id,
+            "receipt_id": work.receipt_id,
+            "system": work.lane[0],
+            "operation": work.operation,
+            "subject": work.subject,
+            "attempt": work.attempt,
+            "outcome": outcome.kind.value,
+            "reason": outcome.reason,
+            "detail": _detail(outcome),
+            "created_at": work.created_at,
+            "promise_by": work.promise_by,
+            "started_at": started_at,
+            "worker": worker,
+        }
+        for work, outcome in entries
+    ]
+    await store.each(connection, _into_log, rows)
 
 
-def _detail(outcome: Outcome) -> dict[str, Any]:
+_LOGGED = (
+    *("delivery_id", "event_id", "receipt_id", "system", "operation", "subject", "attempt", "outcome", "reason"),
+    *("detail", "created_at", "promise_by", "started_at", "worker"),
+)
+
+
+def _into_log(store: Store) -> sa.Insert:
+    return sa.insert(delivery_log).values({n: sa.bindparam(n) for n in _LOGGED} | {"ended_at": store.now})
+
+
+def _detail(outcome: Outcome) -> str:
     words = {"message": outcome.message, "technical": outcome.technical, "result": dict(outcome.result)}
-    return {name: value for name, value in words.items() if value}
+    return as_json({name: value for name, value in words.items() if value})

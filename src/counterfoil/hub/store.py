@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,19 @@ from counterfoil.hub import schema
 
 CHANNEL = "counterfoil"
 SQLITE_BUSY_SECONDS = 30
+CHANGE_TRIES = 20
+_LOCKED = ("40P01", "55P03")
+"""PostgreSQL's deadlock_detected and lock_not_available."""
+HOST_SECONDS = 5.0
+"""How long one of several hosts may take to answer before the next is tried."""
 
 
 class StoreError(Exception):
     """The store cannot be used. The message says where it looked and what to do."""
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """As JSON columns hold it; a Decimal as text."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
@@ -42,13 +49,25 @@ def _plain(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
+_SEVERAL_HOSTS = re.compile(r"^(postgres[^:/]*://(?:[^/?]*@)?)([^@/?]*,[^@/?]*)(/[^?]*)(\??)")
+
+
+def _as_query(found: re.Match[str]) -> str:
+    """Several hosts as SQLAlchemy has them."""
+    hosts = "&".join(f"host={name if ':' in name else f'{name}:5432'}" for name in found[2].split(","))
+    return f"{found[1]}{found[3]}?{hosts}{'&' if found[4] else ''}"
+
+
 def engine_url(url: str) -> sa.URL:
     """The SQLAlchemy URL for a blueprint's `store`: sqlite:///file or postgresql://… Raises StoreError."""
     try:
-        parsed = sa.make_url(url)
+        parsed = sa.make_url(_SEVERAL_HOSTS.sub(_as_query, url, count=1))
     except sa.exc.ArgumentError as error:
         raise StoreError(f"store: {_hide(url)!r} is not an address such as sqlite:///counterfoil.db") from error
     driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    if isinstance(parsed.query.get("host"), tuple) and "target_session_attrs" not in parsed.query:
+        # of a primary and its standbys the one that can be written to is meant
+        parsed = parsed.update_query_dict({"target_session_attrs": "read-write"})
     backend = parsed.drivername.split("+")[0]
     if backend not in driver:
         raise StoreError(f"store: {backend!r} is not known; use sqlite:///file or postgresql://user@host/database")
@@ -56,7 +75,12 @@ def engine_url(url: str) -> sa.URL:
 
 
 class Store:
-    """An open store. Use `read()` and `write()` for transactions; `now` is the database's clock in SQL."""
+    """An open store. Use `read()` and `write()` for transactions; `now` is the database's clock in SQL.
+
+    `run` and `each` carry out the statements that every delivery needs, past what SQLAlchemy does for each statement
+    and row, which costs more than the database itself. Such a statement is a function of the store, compiled once;
+    its parameters are named; values go to the driver and rows come from it as they are: JSON is text.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = engine_url(url)
@@ -65,7 +89,8 @@ class Store:
         self._wake = asyncio.Event()
         self._news = False
         self._listener: Any = None
-        options: dict[str, Any] = {"json_serializer": _json}
+        self._compiled: dict[Callable[[Store], sa.Executable], tuple[str, Callable[[Any], tuple[Any, ...]]]] = {}
+        options: dict[str, Any] = {"json_serializer": as_json}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
             options["pool_size"], options["max_overflow"] = 8, 16
@@ -87,6 +112,94 @@ class Store:
     def insert(self, table: sa.Table) -> Any:
         """The dialect's INSERT with ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def listed(self, values: Iterable[Any]) -> Any:
+        """The value of a parameter that is a list: one statement, however many there are."""
+        return as_json(list(values)) if self.is_sqlite else list(values)
+
+    def any_of(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+        """The column is one of the listed parameter's values."""
+        if self.is_sqlite:
+            return column.in_(sa.select(self.keys(name).c.value))
+        return column == sa.func.any(sa.bindparam(name, type_=postgresql.ARRAY(column.type)))
+
+    def keys(self, name: str = "keys") -> sa.TableValuedAlias:
+        """The listed parameter's texts as a table of one column, `value`, in their order."""
+        if self.is_sqlite:
+            return sa.func.json_each(sa.bindparam(name)).table_valued("value")
+        texts = sa.bindparam(name, type_=postgresql.ARRAY(sa.Text()))
+        return sa.func.unnest(texts).table_valued("value").render_derived(name="k")
+
+    def by_keys(
+        self, table: sa.Table, fixed: Sequence[str], columns: Sequence[str], lock: bool = False
+    ) -> sa.Select[Any]:
+        """Rows whose `key` is one of the listed parameter `keys`, the `fixed` columns being as the parameters of
+        their names; with `lock` they are locked in the order of the keys.
+
+        On PostgreSQL each is looked up by itself: a planner whose statistics are of a time when the table was nearly
+        empty would read all of a queue's rows for a few of them.
+        """
+        here = [table.c[name] == sa.bindparam(name) for name in fixed]
+        wanted = [table.c[name] for name in columns]
+        if self.is_sqlite:
+            return sa.select(*wanted).where(*here, self.any_of(table.c.key, "keys"))
+        keys = self.keys()
+        one = sa.select(*wanted).where(*here, table.c.key == keys.c.value)
+        found = (one.with_for_update() if lock else one.offset(sa.literal_column("0"))).lateral("l")
+        return sa.select(found).select_from(keys.join(found, sa.true()))
+
+    async def run(
+        self, connection: AsyncConnection, build: Callable[[Store], sa.Executable], values: Mapping[str, Any]
+    ) -> list[Sequence[Any]]:
+        """Carry out a statement once; its rows."""
+        sql, pick = self._statement(build)
+        if self.is_sqlite:
+            return list(await (await _driver(connection)).execute_fetchall(sql, pick(values)))
+        result = await connection.exec_driver_sql(sql, pick(values))
+        return list(result) if result.returns_rows else []
+
+    async def each(
+        self,
+        connection: AsyncConnection,
+        build: Callable[[Store], sa.Executable],
+        rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Carry out a statement once for each row, in order."""
+        if not rows:
+            return
+        sql, pick = self._statement(build)
+        given = [pick(row) for row in rows]
+        if self.is_sqlite:
+            async with (await _driver(connection)).executemany(sql, given):
+                return
+        await connection.exec_driver_sql(sql, given)
+
+    async def next_ids(self, connection: AsyncConnection, table: sa.Table, count: int) -> list[int]:
+        """Numbers for so many new rows of a table that counts its own, so that all can be written with one statement.
+
+        In a transaction that writes: on SQLite it is its lock that keeps them from being given twice.
+        """
+        if self.is_sqlite:
+            last: sa.Select[Any] = sa.select(sa.literal_column("seq")).select_from(sa.text("sqlite_sequence"))
+            first = 1 + (await connection.scalar(last.where(sa.literal_column("name") == table.name)) or 0)
+            return list(range(first, first + count))
+        sequence = sa.func.nextval(sa.func.pg_get_serial_sequence(table.name, "id"))
+        each = sa.func.generate_series(1, count).table_valued("n")
+        return sorted((await connection.execute(sa.select(sequence).select_from(each))).scalars())
+
+    def _statement(self, build: Callable[[Store], sa.Executable]) -> tuple[str, Callable[[Any], tuple[Any, ...]]]:
+        found = self._compiled.get(build)
+        if found is None:
+            compiled: Any = build(self).compile(dialect=self.engine.dialect)  # type: ignore[attr-defined]
+            names = list(compiled.positiontup)
+            fixed = {n: compiled.params[n] for n in names if not compiled.binds[n].required}
+
+            def pick(row: Mapping[str, Any]) -> tuple[Any, ...]:
+                given = {**fixed, **row} if fixed else row
+                return tuple([given[name] for name in names])
+
+            found = self._compiled[build] = (str(compiled), pick)
+        return found
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -130,8 +243,7 @@ class Store:
         """PostgreSQL: let NOTIFY wake this process. A lost listener is only slower: the poll stands behind it."""
         if self.is_sqlite or self._listener is not None:
             return
-        dsn = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._listener = await _postgres_connect(dsn)
+        self._listener = await _postgres_connect(**self.engine.dialect.create_connect_args(self.url)[1])
         await self._listener.add_listener(CHANNEL, lambda *_: self._wake.set())
 
     async def listening(self) -> bool:
@@ -160,14 +272,48 @@ class Store:
             }
 
 
+async def _driver(connection: AsyncConnection) -> Any:
+    """The driver's own connection. Each word with SQLite is a change of threads, and SQLAlchemy takes four of them
+    for one statement."""
+    return (await connection.get_raw_connection()).driver_connection
+
+
 async def _postgres_connect(*where: Any, **more: Any) -> Any:
-    """A connection of the driver. What it raises itself (starting up, wrong password) becomes a ConnectionError."""
+    """A connection of the driver. What it raises itself (starting up, wrong password) becomes a ConnectionError.
+
+    Of several hosts the first that answers as `target_session_attrs` asks; one that is dark must not use up the time.
+    """
     import asyncpg
 
-    try:
-        return await asyncpg.connect(*where, **more)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConnectionError(str(error)) from error
+    hosts, ports = more.pop("host", None), more.pop("port", None)
+    places: list[dict[str, Any]]
+    if isinstance(hosts, list):
+        places = [{"host": h, "port": p, "timeout": HOST_SECONDS} for h, p in zip(hosts, ports, strict=True)]
+    else:
+        places = [{"host": hosts, "port": ports}]
+    failed: list[str] = []
+    for place in places:
+        try:
+            connection = await asyncpg.connect(*where, **place, **more)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            failed.append(str(error) or type(error).__name__)
+            if place is places[-1]:
+                raise ConnectionError("; ".join(failed)) from error
+        else:
+            _keep_alive(connection)
+            return connection
+    raise AssertionError("no host")
+
+
+def _keep_alive(connection: Any) -> None:
+    """Notice within half a minute that the server's machine has vanished without a word, or a failover would wait."""
+    channel = connection._transport.get_extra_info("socket")  # the driver has no other way
+    if channel is None or channel.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}.items():
+        if (option := getattr(socket, name, None)) is not None:  # not every system has them all
+            channel.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
@@ -180,8 +326,8 @@ def _sqlite_connect(connection: Any, _record: Any) -> None:
 
 def _sqlite_begin(connection: sa.Connection) -> None:
     # IMMEDIATE: a transaction that will write takes its lock first, or two could never both upgrade
-    write = connection.get_execution_options().get("write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    begin = "BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN"
+    connection.connection.dbapi_connection.run_async(lambda driver: driver.execute_fetchall(begin))  # type: ignore[union-attr]
 
 
 _PASSWORD = re.compile(r"(//[^:/@]*:).*@|((?<=[?&])password=)[^&]*")
@@ -228,6 +374,25 @@ async def open_store(url: str, migrate: bool = True) -> Store:
     return store
 
 
+async def change_tables(store: Store, change: Callable[[sa.Connection], None]) -> None:
+    """Change the tables in one transaction, beside workers that are using them.
+
+    On PostgreSQL a change wants each table for itself: where it and a worker wait for one another, or it has waited for
+    a lock so long that everybody else queues behind it, it starts anew.
+    """
+    for left in reversed(range(CHANGE_TRIES)):
+        try:
+            async with store.write() as connection:
+                if not store.is_sqlite:
+                    await connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+                await connection.run_sync(change)
+            return
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") not in _LOCKED or not left:
+                raise
+            await asyncio.sleep(0.2)
+
+
 async def upgrade(store: Store) -> None:
     """Run the migrations that this store has not had yet; safe when several processes start at once.
 
@@ -247,8 +412,7 @@ async def upgrade(store: Store) -> None:
         command.upgrade(config, "head")
 
     try:
-        async with store.write() as connection:
-            await connection.run_sync(run)
+        await change_tables(store, run)
     except CommandError as error:
         raise StoreError(
             f"store {store.url.render_as_string()} was made by a newer version of Counterfoil than this one ({error}): "

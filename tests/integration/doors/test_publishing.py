@@ -15,7 +15,7 @@ from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, Operation
 from counterfoil.doors import assembly, publishing
 from counterfoil.doors.onboarding import Unfit
 from counterfoil.hub import records
-from counterfoil.hub.contract import Connector, Failure, Feed, Item, Kind, Observed, Operation, Outcome, Page, Raw
+from counterfoil.hub.contract import Connector, Failure, Feed, Item, Kind, Operation, Outcome, Page, Raw
 from counterfoil.hub.schema import cursor, delivery, receipt
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import EVENT_TYPES, Event
@@ -190,9 +190,9 @@ def test_a_shop_without_a_channel_is_told_the_usual() -> None:
 
 async def known(store: Store, *products: Product) -> None:
     async with store.write() as connection:
-        for product in products:
-            observed = Observed("product", product.id, "", product)
-            await records.keep_object(connection, store, "odoo", observed, "x", "1")
+        told = {p.id: records.Known("", "x", p.model_dump(mode="json"), "1") for p in products}
+        objects = {("odoo", "product", p.id): (told[p.id], p.canonical_id) for p in products}
+        await records.keep_objects(connection, store, objects)
 
 
 def mug(id_: str, **more: Any) -> Product:

@@ -347,5 +347,5 @@ async def test_the_newest_known_state_rides_along_with_an_old_event(store: Store
             break
         await store.wait(0.02)
     (work,) = await claim(store)
-    assert (work.subject, work.row.data["order"]["total"]) == (subject(1), "12.00 EUR")
-    assert work.row.state["total"] == "13.00 EUR"
+    assert (work.subject, work.data["order"]["total"]) == (subject(1), "12.00 EUR")
+    assert work.data["state"]["total"] == "13.00 EUR"

@@ -274,7 +274,9 @@ async def test_a_newer_state_is_not_overwritten_by_the_answer_to_an_older_write(
             await asyncio.sleep(0.2)
             seen = house.shop.decode(arrival(payload(1, modified=at(5))).raw)
             if known.version <= seen.version:
-                await records.keep_object(connection, store, SHOP, seen, process.digest(seen), known.stage)
+                state = seen.state.model_dump(mode="json")
+                told = records.Known(seen.version, process.digest(seen), state, known.stage)
+                await records.keep_objects(connection, store, {place: (told, subject(1))})
 
     async def the_shop() -> None:
         await compared.wait()

@@ -51,7 +51,9 @@ CAPABILITIES = {
             *("stock.changed", "product.changed", "customer.changed"),
         }
     ),
-    "operations": tuple({"name": each.name, "stream": each.stream, "emits": each.emits} for each in OFFERS),
+    "operations": tuple(
+        {"name": each.name, "stream": each.stream, "emits": each.emits, "state": each.state} for each in OFFERS
+    ),
 }
 
 

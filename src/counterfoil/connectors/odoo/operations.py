@@ -31,11 +31,15 @@ NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One operation as it is declared: its stream, and the types of events its outcomes give rise to."""
+    """One operation as it is declared: its stream, and the types of events its outcomes give rise to.
+
+    `state`: it writes the newest state, so that of several that wait only the last need be done.
+    """
 
     name: str
     stream: str = "order"
     emits: frozenset[str] = NOTHING
+    state: bool = False
 
 
 OFFERS = (
@@ -47,7 +51,7 @@ OFFERS = (
     Offer("invoice_order"),
     Offer("check_shipped"),
     Offer("import_order"),
-    Offer("update_customer", stream="customer"),
+    Offer("update_customer", stream="customer", state=True),
 )
 
 

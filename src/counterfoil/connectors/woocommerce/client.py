@@ -19,6 +19,7 @@ import httpx
 
 from counterfoil import __version__
 from counterfoil.connectors.trust import trusted
+from counterfoil.hub import room
 from counterfoil.hub.contract import Failure, Kind, Outcome
 
 API = "/wp-json/wc/v3/"
@@ -89,6 +90,7 @@ class Client:
             raise Failure(_bad_address(self.url, str(error))) from error
         except httpx.HTTPError as error:
             raise Failure(unreachable(self.url, error)) from error
+        room.tell(response.headers)  # hosts of shops limit requests, and some say how
         failure = outcome_of(response.status_code, response.headers, response.content, f"{method} {path}")
         if failure is not None:
             raise Failure(failure)
