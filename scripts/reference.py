@@ -166,6 +166,7 @@ def configuration() -> str:
 
 
 _PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("systems: NAME: limits", blueprint_model.Limits),
     ("flows", blueprint_model.Flow),
     ("channels: SHOP", blueprint_model.Channel),
     ("orders", blueprint_model.OrderChoices),
@@ -173,6 +174,7 @@ _PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("taxes", blueprint_model.TaxRow),
     ("payments", blueprint_model.PaymentRow),
     ("exceptions", blueprint_model.ExceptionOwners),
+    ("pressure", blueprint_model.Pressure),
 )
 _SECTIONS = {
     "store": "`sqlite:///file.db` or `postgresql://user:${PASSWORD}@host/database`",
@@ -185,6 +187,7 @@ _SECTIONS = {
     "taxes": "see below",
     "payments": "see below",
     "exceptions": "see below",
+    "pressure": "see below",
 }
 _SYSTEM = {
     "poll": "a duration such as 60s: how often it is polled; without it as its connector does",

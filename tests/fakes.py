@@ -56,9 +56,9 @@ OPERATIONS = (
     OperationInfo("cancel_order", "order", ("order.closed",)),
     OperationInfo("note_order", "order", ("order.noted",)),
     OperationInfo("post_refund", "money"),
-    OperationInfo("tell_order", "order", ("order.told",)),
-    OperationInfo("publish_stock", "stock"),
-    OperationInfo("publish_product", "product", ("product.published",)),
+    OperationInfo("tell_order", "order", ("order.told",), state=True),
+    OperationInfo("publish_stock", "stock", state=True),
+    OperationInfo("publish_product", "product", ("product.published",), state=True),
 )
 COALESCING = {"tell_order", "publish_stock"}
 CATALOGUE = Catalogue.of([ConnectorInfo("fake", operations=OPERATIONS, needs_url=False)], frozenset(EVENT_TYPES))
@@ -209,7 +209,7 @@ class Fake:
         batch: int = 10,
         parallel: int = 1,
         timeout: float = 5.0,
-        conflicts: Callable[[Item], frozenset[str]] = lambda _item: frozenset(),
+        conflicts: Callable[[Item], frozenset[str]] | None = None,
     ) -> None:
         self.system = system
         self.answer: Exception | None = None
@@ -448,8 +448,8 @@ async def rows_of(store: Store, table: sa.Table, **where: Any) -> list[dict[str,
 async def hasten(store: Store) -> None:
     """Let all waiting be over: lanes, systems and polls are due now. Held lanes stay held."""
     async with store.write() as connection:
+        await connection.execute(sa.update(schema.system_state).values(open_until=0))  # before lanes, as workers do
         await connection.execute(sa.update(schema.lane).where(schema.lane.c.due_at < schema.HELD).values(due_at=0))
-        await connection.execute(sa.update(schema.system_state).values(open_until=0))
         await connection.execute(sa.update(schema.cursor).values(next_at=0))
     store.wake()
 

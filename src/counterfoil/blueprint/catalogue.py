@@ -41,11 +41,15 @@ class SettingInfo:
 
 @dataclass(frozen=True, slots=True)
 class OperationInfo:
-    """Something a connector can do. `name` is without the system; `emits` are the event types it gives rise to."""
+    """Something a connector can do. `name` is without the system; `emits` are the event types it gives rise to.
+
+    `state`: what it leaves behind is a state, so that of several that wait only the newest need be done.
+    """
 
     name: str
     stream: str
     emits: Collection[str] = ()
+    state: bool = False
 
 
 @dataclass(frozen=True, slots=True)

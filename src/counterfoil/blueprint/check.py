@@ -12,7 +12,17 @@ from datetime import datetime
 from typing import TypeVar
 
 from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
-from counterfoil.blueprint.model import HUB, HUB_ASK, Channel, Flow, PaymentRow, System, TaxRow, format_duration
+from counterfoil.blueprint.model import (
+    HUB,
+    HUB_ASK,
+    Channel,
+    Flow,
+    PaymentRow,
+    Retention,
+    System,
+    TaxRow,
+    format_duration,
+)
 from counterfoil.blueprint.problems import Path, Problem, choice, dotted, nearest, quoted
 from counterfoil.blueprint.yamlread import Source
 
@@ -38,6 +48,7 @@ class Draft:
     channels: dict[str, Channel] = field(default_factory=dict)
     taxes: dict[int, TaxRow] = field(default_factory=dict)
     payments: dict[int, PaymentRow] = field(default_factory=dict)
+    retention: Retention | None = None
 
     def row(self, number: int, *key: str) -> Path:
         """Where the row of a flow stands, or one of its keys."""
@@ -69,6 +80,7 @@ def warnings(draft: Draft, known: Catalogue, source: Source, now: datetime) -> l
         *_cut_over_ahead(draft, source, now),
         *_unkept_promises(draft, known, source),
         *_flows_without_source(draft, known, source),
+        *_bodies_beyond_history(draft, source),
     ]
 
 
@@ -102,6 +114,7 @@ def _flow_ends(draft: Draft, known: Catalogue, source: Source) -> Iterator[Probl
         if flow.from_ is not None and flow.from_ not in draft.systems:
             yield _undeclared(draft.row(index, "from"), flow.from_, draft, source)
         yield from _operation(index, flow, draft, known, source)
+        yield from _latest_only(index, flow, draft, known, source)
 
 
 def _operation(index: int, flow: Flow, draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
@@ -125,6 +138,14 @@ def _operation(index: int, flow: Flow, draft: Draft, known: Catalogue, source: S
         yield source.problem(path, choice([*offered, HUB_ASK]), hint=nearest(flow.do, offered))
     else:
         yield source.problem(path, HUB_ASK, hint=f"{connector.name} offers no operations")
+
+
+def _latest_only(index: int, flow: Flow, draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
+    operation = operation_of(flow, draft, known)
+    if flow.when_down != "latest_only" or (operation.state if operation else flow.do != HUB_ASK):
+        return
+    hint = f"{flow.do} is not about a state of which only the newest matters: what is left out would be lost"
+    yield source.problem(draft.row(index, "when_down"), "critical or defer", hint=hint)
 
 
 def _channels(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
@@ -286,3 +307,10 @@ def _flows_without_source(draft: Draft, known: Catalogue, source: Source) -> Ite
             hint = "this flow would never be set off"
             expected = f"an event that a declared system reports or a flow brings about{where}"
             yield source.problem(draft.places[index], expected, hint=hint)
+
+
+def _bodies_beyond_history(draft: Draft, source: Source) -> Iterator[Problem]:
+    kept = draft.retention
+    if kept is not None and kept.bodies > kept.history:
+        hint = f"a body goes with its receipt, after {format_duration(kept.history)}"
+        yield source.problem(("retention", "bodies"), "at most as long as the history", hint=hint)

@@ -24,9 +24,12 @@ from counterfoil.blueprint.model import (
     CustomerRules,
     ExceptionOwners,
     Flow,
+    Limits,
     OrderChoices,
     PaymentRow,
+    Pressure,
     Remedy,
+    Retention,
     Secret,
     System,
     TaxRow,
@@ -35,9 +38,12 @@ from counterfoil.blueprint.problems import BlueprintError, Path, Problem, choice
 from counterfoil.blueprint.secrets import REFERENCE, Lookup, NotGiven
 from counterfoil.blueprint.yamlread import Source
 
-_SECTIONS = ("systems", "owners", "flows", "channels", "orders", "customers", "taxes", "payments", "exceptions")
+_SECTIONS = (
+    *("systems", "owners", "flows", "channels", "orders", "customers", "taxes", "payments", "exceptions"),
+    *("pressure", "retention"),
+)
 _SCALARS = ("counterfoil", "store", "listen", "public_url")
-_OF_EVERY_SYSTEM = ("connector", "url", "poll", "overlap", "cut_over")
+_OF_EVERY_SYSTEM = ("connector", "url", "poll", "overlap", "cut_over", "limits")
 _A_NAME = "a name of small letters, digits and -, beginning with a letter, at most 40 long"
 
 M = TypeVar("M", bound=BaseModel)
@@ -186,6 +192,8 @@ class _Reading:
         whole["orders"] = self.part("orders", OrderChoices)
         whole["customers"] = self.part("customers", CustomerRules)
         whole["exceptions"] = self.exceptions()
+        whole["retention"] = self.draft.retention = self.part("retention", Retention)
+        whole["pressure"] = self.part("pressure", Pressure)
         whole = {key: value for key, value in whole.items() if value is not None}
         blueprint = self.build(Blueprint, whole, (), tuple(whole))
         self.source.problems.extend(check.problems(self.draft, self.known, self.source))
@@ -229,6 +237,8 @@ class _Reading:
             common["url"] = self.text(common["url"], (*path, "url"))
             if common["url"] is None:
                 del common["url"]
+        if common.get("limits") is not None:
+            common["limits"] = self.built(Limits, common["limits"], (*path, "limits")) or Limits()
         connector = self.connector(data, path)
         if connector is not None:
             self.only_keys(data, (*_OF_EVERY_SYSTEM, *(setting.name for setting in connector.settings)), path)

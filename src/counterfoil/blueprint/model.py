@@ -292,6 +292,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True)
 
 
+RateValue = Annotated[
+    Rate,
+    BeforeValidator(lambda value: value if isinstance(value, Rate) else parse_rate(str(value))),
+    PlainSerializer(str, return_type=str, when_used="json"),
+]
+_A_RATE = "a rate such as 10/s or 300/min"
+
+
+class Limits(_Part):
+    """How fast and how many at once a system may be called, by all workers together."""
+
+    rate: RateValue | None = Field(default=None, description=f"{_A_RATE}: deliveries, whatever the operation")
+    concurrency: int | None = Field(
+        default=None, strict=True, ge=1, le=100, description="a whole number from 1 to 100: calls at once"
+    )
+
+
 class System(_Part):
     """One running application, and how to reach it."""
 
@@ -303,6 +320,7 @@ class System(_Part):
     cut_over: Moment | None = Field(
         default=None, description="a date and time with its zone, such as 2026-11-01T00:00:00Z"
     )
+    limits: Limits = Field(default=Limits(), description="a mapping with the keys rate, concurrency")
     settings: ReadOnly[str | Secret] = Field(default_factory=dict, validate_default=True)
 
     def text(self, name: str, default: str = "") -> str:
@@ -334,14 +352,7 @@ class Flow(_Part):
     )
     on_exception: Literal["hold", "pass"] = Field(default="hold", description="one of hold, pass")
     batch: int | None = Field(default=None, strict=True, ge=1, le=1000, description="a whole number from 1 to 1000")
-    rate: (
-        Annotated[
-            Rate,
-            BeforeValidator(lambda value: value if isinstance(value, Rate) else parse_rate(str(value))),
-            PlainSerializer(str, return_type=str, when_used="json"),
-        ]
-        | None
-    ) = Field(default=None, description="a rate such as 10/s or 300/min")
+    rate: RateValue | None = Field(default=None, description=_A_RATE)
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -455,6 +466,19 @@ class Channel(_Part):
     )
 
 
+class Pressure(_Part):
+    """From when on flows that may wait (`when_down: defer`) slow down, so that the others are on time."""
+
+    backlog: int = Field(
+        default=5000,
+        strict=True,
+        ge=1,
+        le=10_000_000,
+        description="a whole number: so many deliveries that must be on time are due",
+    )
+    lag: Wait = Field(default=timedelta(seconds=20), description=f"{_A_DURATION}: one of them has been due for so long")
+
+
 class ExceptionOwners(_Part):
     """Who looks after which exceptions."""
 
@@ -468,6 +492,13 @@ class ExceptionOwners(_Part):
     def owner_of(self, reason: str, outcome: str = "") -> str:
         """By the reason, else by the outcome, else the default."""
         return self.by_reason.get(reason) or self.by_reason.get(outcome) or self.default
+
+
+class Retention(_Part):
+    """How long is kept what is finished: raw bodies, and the history (receipts, events, log, closed exceptions)."""
+
+    bodies: Wait = Field(default=timedelta(days=90), description="a duration such as 90d")
+    history: Wait = Field(default=timedelta(days=400), description="a duration such as 400d")
 
 
 class Blueprint(_Part):
@@ -488,6 +519,8 @@ class Blueprint(_Part):
     taxes: tuple[TaxRow, ...] = ()
     payments: tuple[PaymentRow, ...] = ()
     exceptions: ExceptionOwners = ExceptionOwners()
+    retention: Retention = Retention()
+    pressure: Pressure = Pressure()
 
     @property
     def listen_host(self) -> str:

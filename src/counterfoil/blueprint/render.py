@@ -12,7 +12,7 @@ from counterfoil.blueprint.catalogue import Catalogue
 from counterfoil.blueprint.model import HUB_ASK, Blueprint, Channel, Flow, Secret, System, TaxRow, format_duration
 
 _WHEN_DOWN = {
-    "critical": "waits; the first to look at",
+    "critical": "waits; a person is told when it takes too long",
     "defer": "waits until it is back",
     "latest_only": "waits; only the latest state is sent",
 }
@@ -24,7 +24,7 @@ _FIRST = {
     "not_wanted": "not wanted",
 }
 _METHODS = {"*": "any other", "": "none given"}
-_SYSTEM_HEAD = ("System", "Connector", "Address", "Polled", "Orders from", "Settings")
+_SYSTEM_HEAD = ("System", "Connector", "Address", "Polled", "Orders from", "Limits", "Settings")
 _STOCK = {
     "available": "what nobody was promised yet",
     "on_hand": "what stands on the shelf",
@@ -41,6 +41,9 @@ def render(blueprint: Blueprint, known: Catalogue | None = None) -> str:
     lines[-1] += f", known outside as {blueprint.public_url}." if blueprint.public_url else "."
     lines += _section("Systems", _SYSTEM_HEAD, (_system(s, known) for s in blueprint.systems.values()))
     lines += _section("Flows", _FLOW_HEAD, _flows(blueprint.flows))
+    lag, backlog = format_duration(blueprint.pressure.lag), blueprint.pressure.backlog
+    lines += ["", "Flows that wait until a system is back slow down while a delivery of the others has been due for"]
+    lines[-1] += f" more than {lag}, or more than {backlog} of those are due."
     lines += _section("Channels", _CHANNEL_HEAD, (_channel(name, c) for name, c in blueprint.channels.items()))
     lines += _section("Orders", ("The shop says", "Never accepted before", "Accepted before"), _orders(blueprint))
     tolerance = blueprint.orders.rounding_tolerance
@@ -54,6 +57,8 @@ def render(blueprint: Blueprint, known: Catalogue | None = None) -> str:
     owners = blueprint.exceptions
     people = [*owners.by_reason.items(), ("anything else", owners.default)]
     lines += _section("Exceptions", ("Reason", "Who looks after it"), people)
+    bodies, history = (format_duration(age) for age in (blueprint.retention.bodies, blueprint.retention.history))
+    lines += ["", f"What is finished is kept for {history}, the raw bodies that arrived for {bodies}."]
     return "\n".join(lines) + "\n"
 
 
@@ -66,8 +71,9 @@ def dump(blueprint: Blueprint) -> str:
     for system in data["systems"].values():
         del system["name"]
         system.update(system.pop("settings"))
-        if not system["url"]:
-            del system["url"]
+        for key in ("url", "limits"):
+            if not system[key]:
+                del system[key]
     data["exceptions"].update(data["exceptions"].pop("by_reason"))
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
 
@@ -89,7 +95,9 @@ def _system(system: System, known: Catalogue | None) -> tuple[str, ...]:
     polled = f"every {format_duration(poll)}" if poll else "as its connector does"
     polled += f", {format_duration(system.overlap)} overlap"
     since = system.cut_over.isoformat().replace("+00:00", "Z") if system.cut_over else ""
-    return system.name, system.connector, system.url, polled, since, ", ".join(settings)
+    limits = [str(system.limits.rate)] if system.limits.rate else []
+    limits += [f"{system.limits.concurrency} at once"] if system.limits.concurrency else []
+    return system.name, system.connector, system.url, polled, since, ", ".join(limits), ", ".join(settings)
 
 
 def _flows(flows: Sequence[Flow]) -> Iterable[tuple[str, ...]]:

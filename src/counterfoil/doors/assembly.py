@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -24,6 +25,7 @@ from counterfoil.retail.product import Basis, StockRule
 
 CONNECTORS = {"odoo": odoo, "woocommerce": woocommerce}
 _PUBLISHING = {"publish_product", "publish_stock"}
+_POSTING = {"invoice_order", "refund_order"}
 
 
 def catalogue() -> Catalogue:
@@ -36,12 +38,24 @@ def _info(module: Any) -> ConnectorInfo:
     return ConnectorInfo(
         name=capabilities["name"],
         settings=tuple(SettingInfo(s.name, secret=s.secret, required=s.required, help=s.help) for s in module.SETTINGS),
-        operations=tuple(OperationInfo(o["name"], o["stream"], o["emits"]) for o in capabilities["operations"]),
+        operations=tuple(
+            OperationInfo(o["name"], o["stream"], o["emits"], o.get("state", False)) for o in capabilities["operations"]
+        ),
         events=capabilities["events"],
         webhook_setting=capabilities.get("webhook_setting"),
         poll=timedelta(seconds=capabilities.get("poll", 60.0)),
         is_channel=any(operation["name"] in _PUBLISHING for operation in capabilities["operations"]),
     )
+
+
+def streams(blueprint: Blueprint) -> dict[str, str]:
+    """The stream of each `system.operation`, without connecting to anything."""
+    known = catalogue().connectors
+    return {
+        f"{name}.{operation.name}": operation.stream
+        for name, system in blueprint.systems.items()
+        for operation in known[system.connector].operations
+    }
 
 
 def load(path: Path | str, require_secrets: bool = True) -> Blueprint:
@@ -76,7 +90,7 @@ def connectors(blueprint: Blueprint) -> dict[str, Connector]:
     for name, system in blueprint.systems.items():
         settings = settings_of(system, blueprint)
         if system.connector == "odoo":
-            made[name] = odoo.Odoo(name, settings, odoo_rules(blueprint))
+            made[name] = odoo.Odoo(name, settings, odoo_rules(blueprint, name))
         else:
             made[name] = woocommerce.WooCommerce(name, settings, channel=channel_of(blueprint, name))
     return made
@@ -98,13 +112,14 @@ def channel_of(blueprint: Blueprint, system: str) -> Channel:
     )
 
 
-def odoo_rules(blueprint: Blueprint) -> odoo.Rules:
-    """The blueprint's choices that the Odoo connector carries out."""
+def odoo_rules(blueprint: Blueprint, system: str) -> odoo.Rules:
+    """The blueprint's choices that the connector of this Odoo carries out."""
     return odoo.Rules(
         match=tuple(blueprint.customers.match),
         taxes=tuple(odoo.TaxRule(t.rate, t.country or "", t.class_ or "", str(t.odoo)) for t in blueprint.taxes),
         payments={p.method: p.journal for p in blueprint.payments},
         tolerance=blueprint.orders.rounding_tolerance,
+        invoices=any(f.system == system and f.operation in _POSTING for f in blueprint.flows),
     )
 
 
@@ -121,5 +136,7 @@ def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
 
 
 def worker(store: Store, blueprint: Blueprint, made: Mapping[str, Connector], **options: Any) -> Worker:
-    """A worker over the given connectors."""
+    """A worker over the given connectors. COUNTERFOIL_LEASE (seconds) shortens its lease, for tests that kill it."""
+    if lease := os.environ.get("COUNTERFOIL_LEASE"):
+        options = {"lease": float(lease), **options}
     return Worker(store, blueprint, made, processes(blueprint), retells=retells(), **options)

@@ -115,7 +115,7 @@ class Operation:
     emits: tuple[str, ...] = ()
     timeout: float = 60.0
     parallel: int = 1
-    conflicts: Callable[[Item], frozenset[str]] = lambda _item: frozenset()
+    conflicts: Callable[[Item], frozenset[str]] | None = None
     coalesces: bool = False
 
 

@@ -70,6 +70,7 @@ event = sa.Table(
     sa.Column("causation", sa.Text),
     sa.Column("data", sa.JSON, nullable=False),
     sa.Index("event_subject", "subject", "recorded_at"),
+    sa.Index("event_recorded", "recorded_at", "id"),  # for replays, and for the purge by age
 )
 
 event_ref = sa.Table(
@@ -198,14 +199,27 @@ system_state = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("since", Seconds, nullable=False),
+    sa.Column("prober", sa.Text),  # who has the right to try one call; NULL: nobody
+    sa.Column("probe_until", Seconds),
 )
 
 pace = sa.Table(
     "pace",
     metadata,
     sa.Column("system", sa.Text, primary_key=True),
-    sa.Column("operation", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, primary_key=True),  # empty: all calls of the system
     sa.Column("next_at", Seconds, nullable=False),
+    sa.Column("learnt", Seconds),  # seconds between two deliveries, as its answers asked for
+    sa.Column("learnt_until", Seconds),
+)
+
+call_slot = sa.Table(  # the calls that may run at once at a system with a declared concurrency
+    "call_slot",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("until", Seconds, nullable=False),
+    sa.Column("token", sa.Text),
 )
 
 cursor = sa.Table(

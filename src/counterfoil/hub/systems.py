@@ -1,21 +1,33 @@
-"""The state of each system, in the store and so shared by all workers: reachable, down until, paused and why."""
+"""The breaker: the state of each system, in the store and so shared by all workers.
+
+A call that fails as a whole opens it: the system's lanes park, and nobody calls it until its time has come. Then one
+worker, whoever takes the right to it, tries one delivery; what comes of it opens the system for all or parks it again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub import exceptions
 from counterfoil.hub.contract import Kind, Outcome
 from counterfoil.hub.retry import BREAKER_CAP, BREAKER_FIRST, backoff
-from counterfoil.hub.schema import pace, system_state
+from counterfoil.hub.schema import system_state
 from counterfoil.hub.store import Store
+
+LONGEST = 3600.0
+"""Seconds: a system that asks for a longer pause is tried after so long all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A system that is not called now. `wait` is for how many seconds still; below zero: try one call."""
+    """A system that is not called now. `wait` is for how many seconds still; below zero: one call may be tried.
+
+    `probing`: somebody has taken the right to that call, and its outcome is not known yet.
+    """
 
     failures: int
     wait: float
@@ -23,27 +35,38 @@ class Closed:
     reason: str
     message: str
     since: float
+    probing: bool
 
 
 async def closed(store: Store) -> dict[str, Closed]:
     """The systems whose last call failed as a whole; the others are fine."""
     async with store.read() as connection:
-        rows = await connection.execute(
-            sa.select(system_state, (system_state.c.open_until - store.now).label("wait")).where(
-                system_state.c.failures > 0
-            )
-        )
-        return {r.system: Closed(r.failures, r.wait, r.outcome, r.reason, r.message, r.since) for r in rows}
+        return await closed_now(connection, store)
+
+
+async def closed_now(connection: AsyncConnection, store: Store) -> dict[str, Closed]:
+    """The same, in the caller's transaction."""
+    rows = await store.run(connection, _closed, {})
+    return {system: Closed(*told) for system, *told in rows}
+
+
+def _closed(store: Store) -> sa.Select[Any]:
+    state = system_state.c
+    probing = sa.func.coalesce(state.probe_until > store.now, sa.false())
+    told = (state.failures, state.open_until - store.now, state.outcome, state.reason, state.message, state.since)
+    return sa.select(state.system, *told, probing).where(state.failures > sa.literal_column("0"))
 
 
 async def close_system(connection: AsyncConnection, store: Store, system: str, outcome: Outcome) -> float:
     """Stop calling the system; for how many seconds. Its lanes park, nothing is counted against them."""
-    failures = 1 + (
-        await connection.scalar(sa.select(system_state.c.failures).where(system_state.c.system == system)) or 0
-    )
-    if outcome.kind is Kind.THROTTLED and outcome.until is not None:
+    mine = system_state.c.system == system
+    counted = sa.case((system_state.c.open_until > store.now, 0), else_=1)
+    before = (await connection.execute(sa.select(system_state.c.failures, counted.label("more")).where(mine))).first()
+    # calls that were out together fail together: that is one failure, not a reason to wait for longer
+    failures = before.failures + (before.more or not before.failures) if before else 1
+    if outcome.until is not None and outcome.kind in (Kind.THROTTLED, Kind.DOWN):
         clock = await connection.scalar(sa.select(store.now)) or 0.0
-        wait = max(0.1, outcome.until.timestamp() - clock)
+        wait = min(max(0.1, outcome.until.timestamp() - clock), LONGEST)
     elif outcome.kind is Kind.MISCONFIGURED:
         wait = BREAKER_CAP
     else:
@@ -66,19 +89,55 @@ async def close_system(connection: AsyncConnection, store: Store, system: str, o
     return float(await connection.scalar(statement.returning(system_state.c.open_until - store.now)) or 0.0)
 
 
-async def reopen(connection: AsyncConnection, system: str) -> None:
-    """The system answered: call it freely again."""
-    await connection.execute(
-        sa.update(system_state).where(system_state.c.system == system, system_state.c.failures > 0).values(failures=0)
-    )
+async def reopen(connection: AsyncConnection, store: Store, system: str) -> None:
+    """The system answered: call it freely again. What a person was told of it as a whole is over."""
+    if await store.run(connection, _reopened, {"system": system}):
+        await exceptions.close_for_system(connection, store, system)
 
 
-async def wait_for_pace(store: Store, system: str, operation: str, items: int, per_second: float) -> float:
-    """Book `items` against a declared rate; seconds to wait before the call. Shared by all workers."""
-    cost = items / per_second
+def _reopened(store: Store) -> sa.Update:
+    state = system_state.c
+    mine = (state.system == sa.bindparam("system"), state.failures > sa.literal_column("0"))
+    return sa.update(system_state).where(*mine).values(failures=sa.literal_column("0")).returning(state.system)
+
+
+async def is_closed_now(connection: AsyncConnection, system: str) -> bool:
+    """Whether it is, and stays so until this transaction ends."""
+    mine = sa.select(system_state.c.failures).where(system_state.c.system == system).with_for_update()
+    return bool(await connection.scalar(mine))
+
+
+async def take_probe(store: Store, system: str, token: str, seconds: float) -> bool:
+    """Take the right to try one call of a closed system whose time has come; False: somebody else has it.
+
+    It lasts for `seconds` without `renew_probe`: a worker that dies with it must not keep the system closed.
+    """
+    free = sa.or_(system_state.c.probe_until.is_(None), system_state.c.probe_until <= store.now)
     async with store.write() as connection:
-        statement = store.insert(pace).values(system=system, operation=operation, next_at=store.now + cost)
-        later = sa.case((pace.c.next_at > store.now, pace.c.next_at), else_=store.now) + cost
-        statement = statement.on_conflict_do_update(index_elements=["system", "operation"], set_={"next_at": later})
-        wait = await connection.scalar(statement.returning(pace.c.next_at - store.now))
-        return max(0.0, float(wait or 0.0) - cost)
+        taken = await connection.execute(
+            sa.update(system_state)
+            .where(system_state.c.system == system, system_state.c.failures > 0)
+            .where(system_state.c.open_until <= store.now, free)
+            .values(prober=token, probe_until=store.now + seconds)
+        )
+        return taken.rowcount == 1
+
+
+async def renew_probe(store: Store, system: str, token: str, seconds: float) -> None:
+    """The call is still out."""
+    await _set_probe(store, system, token, prober=token, probe_until=store.now + seconds)
+
+
+async def end_probe(store: Store, system: str, token: str) -> None:
+    """The outcome is kept, or nothing came of it: the next one may try when it is time."""
+    await _set_probe(store, system, token, prober=None, probe_until=None)
+
+
+async def _set_probe(store: Store, system: str, token: str, **values: object) -> None:
+    async with store.write() as connection:
+        await connection.execute(
+            sa.update(system_state)
+            .where(system_state.c.system == system, system_state.c.prober == token)
+            .values(**values)
+        )
+        await store.notify(connection)

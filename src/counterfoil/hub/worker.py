@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import socket
-from collections import defaultdict
-from collections.abc import Awaitable, Mapping, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import carrying, claiming, lanes, systems
+from counterfoil.hub import alerts, carrying, claiming, lanes, limits, room, systems
 from counterfoil.hub.carrying import Carrier
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Connector, Item, Operation, Outcome, rejected
 from counterfoil.hub.decode import Process
 from counterfoil.hub.lanes import DECODE, LaneKey
+from counterfoil.hub.limits import Turn
+from counterfoil.hub.pressure import Gauge
 from counterfoil.hub.retelling import Retell
 from counterfoil.hub.retry import backoff
 from counterfoil.hub.schema import HELD, lane
@@ -31,8 +36,20 @@ from counterfoil.hub.store import Store
 
 log = structlog.get_logger()
 
-LEASE = 90.0
-"""Seconds a claim lasts without a heartbeat; longer than any operation's time-out."""
+LEASE = 30.0
+"""Seconds a claim lasts without a heartbeat, which comes every five: so long does the work of a dead process wait.
+
+It need not be longer than an operation's time-out. A call goes on as long as its lease can be renewed, and is cut off
+when that has failed for COVERED of it: before anyone else can have its lane.
+"""
+COVERED = 0.75
+"""The share of a lease for which it covers a call without being renewed."""
+GRACE = 8.0
+"""Seconds that calls in flight have to end by themselves when the worker is told to stop."""
+CUT_OFF = 1.0
+"""Seconds before a lane comes due again whose call was cut off: the other side may still be at work on it."""
+WATCH = 2.0
+"""Seconds between two looks at what need not be known at every turn."""
 DECODE_BATCH = 50
 DECODE_DEPTH = 5
 
@@ -84,23 +101,34 @@ class Worker:
         lease: float = LEASE,
         retells: Mapping[str, Retell] | None = None,
     ) -> None:
-        self.store, self.connectors = store, connectors
+        self.store, self.connectors, self.blueprint = store, connectors, blueprint
         self.name = name or worker_name()
         self.lease = lease
         self.operations = operations_of(connectors)
         self.streams = streams_of(connectors)
         self.carrier = Carrier(store, blueprint, connectors, processes, retells or {}, self.streams, self.name)
+        self.gauge = Gauge(blueprint, self.streams)
         self.batches = {f.do: f.batch for f in blueprint.flows if f.batch}
+        self.rates = {f.do: f.rate for f in blueprint.flows if f.rate}
+        self.limits = {name: system.limits for name, system in blueprint.systems.items()}
+        self.latest_only = {f.do for f in blueprint.flows if f.when_down == "latest_only"}
+        self._learnt: Collection[str] = ()  # systems whose answers asked for less, as last read
+        self._not_before: dict[tuple[str, str], float] = {}  # by (system, stream), on the monotonic clock
+        self._probes: dict[str, str] = {}  # by system: the token of the right to try one call
+        self._slots: set[str] = set()
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._leases: dict[asyncio.Task[None], dict[LaneKey, str]] = {}
         self._touching: dict[asyncio.Task[None], frozenset[str]] = {}
         self._stop = asyncio.Event()
+        streams = {(s, o.stream) for (s, _), o in self.operations.items()}
+        self._places = sorted(streams | {(s, DECODE) for s in connectors})
+        self._any_due = functools.partial(_any_due, places=self._places)
 
     # --- the loop -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Work until `stop`. What is in flight then is finished, or left to its lease after ten seconds."""
-        beat = asyncio.create_task(self._beat())
+        """Work until `stop`. What is in flight then is finished, or cut off after GRACE seconds and handed back."""
+        beat, watch = asyncio.create_task(self._beat()), asyncio.create_task(self._watch())
         try:
             while not self._stop.is_set():
                 try:
@@ -113,11 +141,13 @@ class Worker:
                     await self._rest()
         finally:
             if self._running:
-                await asyncio.wait(list(self._running), timeout=10)
+                await asyncio.wait(list(self._running), timeout=GRACE)
             beat.cancel()
-            for task in list(self._running):
-                task.cancel()
-            await asyncio.gather(beat, *self._running, return_exceptions=True)
+            watch.cancel()
+            held = self._held()
+            await asyncio.gather(beat, watch, *self._cut_off(), return_exceptions=True)
+            with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the leases run out
+                await lanes.release(self.store, held, CUT_OFF)
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -127,7 +157,7 @@ class Worker:
     async def drain(self, limit: float = 60.0) -> None:
         """Work until nothing is due now or soon and nothing is in flight. Raises TimeoutError after `limit`."""
         async with asyncio.timeout(limit):
-            beat = asyncio.create_task(self._beat())
+            beat, watch = asyncio.create_task(self._beat()), asyncio.create_task(self._watch())
             try:
                 while True:
                     if not await self.dispatch():
@@ -136,6 +166,7 @@ class Worker:
                         await self._rest(most=0.2)
             finally:
                 beat.cancel()
+                watch.cancel()
 
     async def _rest(self, most: float = 1.0) -> None:
         """Until something new may be started: a call ends or work arrives (both wake us), a lane or system is due."""
@@ -144,47 +175,112 @@ class Worker:
             waits += [c.wait for c in (await systems.closed(self.store)).values() if c.wait > 0]
             due = await lanes.next_due(self.store)
             waits += [] if due is None else [due]
+        waits += [wait for at in self._not_before.values() if (wait := at - time.monotonic()) > 0]
         await self.store.wait(max(0.01, min(waits)))
 
     async def _beat(self) -> None:
+        """Renew the leases; where that has failed for too long, or this process stood still, cut the calls off."""
+        every = min(self.lease / 4, 5.0)
+        until = time.monotonic() + COVERED * self.lease
         while True:
+            began = time.monotonic()
+            if began >= until:
+                if cut := self._cut_off():
+                    log.error("leases not renewed in time: calls cut off", calls=len(cut))
+                until = began + COVERED * self.lease
             with contextlib.suppress(Exception):  # a heart that stops for one error would lose every lease
-                # only what is in flight: the lanes of a call that broke must come free
-                held = {key: token for lease in self._leases.values() for key, token in lease.items()}
-                await lanes.heartbeat(self.store, held, self.lease)
-                await lanes.reclaim(self.store)
-                if not await self.store.listening():
-                    await self.store.listen()
-            await asyncio.sleep(min(self.lease / 4, 5.0))
+                async with asyncio.timeout(until - began):
+                    await lanes.heartbeat(self.store, self._held(), self.lease)
+                until = began + COVERED * self.lease
+                async with asyncio.timeout(every):
+                    await limits.renew_slots(self.store, sorted(self._slots), self.lease)
+                    for system, token in list(self._probes.items()):
+                        await systems.renew_probe(self.store, system, token, self.lease)
+                    await lanes.reclaim(self.store)
+                    if not await self.store.listening():
+                        await self.store.listen()
+            now = time.monotonic()
+            await asyncio.sleep(max(0.05, min(began + every, until) - now))
+
+    def _held(self) -> dict[LaneKey, str]:
+        """The leases of what is in flight: of a call that broke none is left, so that its lanes come free."""
+        return {key: token for lease in self._leases.values() for key, token in lease.items()}
+
+    def _cut_off(self) -> list[asyncio.Task[None]]:
+        """Cancel what is in flight; it is not acknowledged."""
+        cut = list(self._running)
+        for task in cut:
+            task.cancel()
+        return cut
 
     async def dispatch(self) -> bool:
         """Start whatever can be started now; whether anything was."""
-        closed = await systems.closed(self.store)
+        async with self.store.read() as connection:
+            closed = await systems.closed_now(connection, self.store)
+            due = [self._places[i] for (i,) in await self.store.run(connection, self._any_due, {})]
         started = False
-        for system, stream in await self._due():
-            busy = sum(1 for place in self._running.values() if place == (system, stream))
+        for system, stream in due:
+            if self._free(system, stream) <= 0:
+                continue
             state = closed.get(system) if stream != DECODE else None
-            probing = state is not None
-            if state is not None and (state.wait > 0 or busy):
-                continue
-            if busy >= self._parallel(system, stream):
-                continue
-            started |= await self._take(system, stream, probing)
+            if state is None:
+                started |= await self._take(system, stream)
+            elif state.wait <= 0 and not state.probing:
+                started |= await self._probe(system, stream)
         return started
 
-    async def _due(self) -> list[tuple[str, str]]:
-        """The (system, stream) pairs that this worker serves and that have a lane due."""
-        mine = sorted({(s, o.stream) for (s, _), o in self.operations.items()} | {(s, DECODE) for s in self.connectors})
-        exists = [
-            sa.select(sa.literal(i)).where(
-                sa.exists().where(
-                    lane.c.system == s, lane.c.stream == t, lane.c.worker.is_(None), lane.c.due_at <= self.store.now
-                )
-            )
-            for i, (s, t) in enumerate(mine)
-        ]
-        async with self.store.read() as connection:
-            return [mine[i] for i in (await connection.execute(sa.union_all(*exists))).scalars()]
+    def _free(self, system: str, stream: str) -> int:
+        """How many calls may be started now: there is room for them, and it is their turn."""
+        clock = time.monotonic()
+        if self._not_before.get((system, stream), clock) > clock:
+            return 0
+        if wait := self.gauge.wait((system, stream), clock):
+            self._not_before[system, stream] = clock + wait
+            return 0
+        running = Counter(self._running.values())
+        parallel = 1 if self.gauge.sheds((system, stream)) else self._parallel(system, stream)
+        free = parallel - running[system, stream]
+        most = self.limits[system].concurrency if system in self.limits and stream != DECODE else None
+        if most is None:
+            return free
+        return min(free, most - sum(n for (s, t), n in running.items() if s == system and t != DECODE))
+
+    async def _probe(self, system: str, stream: str) -> bool:
+        """Try one delivery of a closed system, if the right to that can be had; whether it was started."""
+        token = secrets.token_hex(8)
+        if not await systems.take_probe(self.store, system, token, self.lease):
+            return False
+        self._probes[system] = token
+        started = False
+        try:
+            started = await self._take(system, stream, token)
+        finally:
+            if not started:
+                await self._end_probe(system, token)
+        return started
+
+    async def _end_probe(self, system: str, token: str) -> None:
+        self._probes.pop(system, None)
+        await systems.end_probe(self.store, system, token)
+
+    async def _watch(self) -> None:
+        """Look around every WATCH seconds."""
+        while True:
+            try:
+                await self.look_around()
+            except Exception as error:  # mostly the store out of reach; the next look may work
+                log.error("cannot look around", error=type(error).__name__, detail=str(error)[:200])
+            await asyncio.sleep(WATCH)
+
+    async def look_around(self) -> None:
+        """What need not be known at every turn: pressure, learnt limits, and whether a person must be alerted."""
+        closed = await systems.closed(self.store)
+        before = self.gauge.high
+        reading = await self.gauge.look(self.store, closed)
+        if self.gauge.high != before:
+            log.warning("pressure", high=self.gauge.high, backlog=reading.backlog, lag=round(reading.lag, 1))
+        self._learnt = await limits.learnt(self.store)
+        await alerts.look(self.store, self.blueprint, closed)
 
     def _parallel(self, system: str, stream: str) -> int:
         if stream == DECODE:
@@ -193,16 +289,19 @@ class Worker:
             (o.parallel for (s, _), o in self.operations.items() if (s, o.stream) == (system, stream)), default=1
         )
 
-    async def _take(self, system: str, stream: str, probing: bool) -> bool:
+    async def _take(self, system: str, stream: str, probe: str = "") -> bool:
         if stream == DECODE:
             works = await claiming.claim(self.store, self.name, system, stream, DECODE_BATCH, self.lease, DECODE_DEPTH)
             if works:
                 self._start(self.carrier.decode(system, works), works, frozenset())
             return bool(works)
         mine = [o for (s, _), o in self.operations.items() if (s, o.stream) == (system, stream)]
-        coalescing = {o.name for o in mine if o.coalesces}
-        # twice as many as fit, so that a batch can be found that shares nothing with those in flight
-        most = 1 if probing else 2 * max(self._batch(system, o) for o in mine)
+        coalescing = {o.name for o in mine if o.coalesces or f"{system}.{o.name}" in self.latest_only}
+        free = 1 if probe else self._free(system, stream)
+        # as many as can be started; where calls may touch the same things, twice as many as fit into one, so that a
+        # batch can be found that shares nothing with those in flight
+        picky = any(o.conflicts is not None for o in mine)
+        most = 1 if probe else (2 if picky else free) * max(self._batch(system, o) for o in mine)
         works = await claiming.claim(self.store, self.name, system, stream, most, self.lease, coalescing=coalescing)
         by_operation: dict[str, list[Work]] = defaultdict(list)
         for work in works:
@@ -214,23 +313,65 @@ class Worker:
             if operation is None:
                 await self.carrier.refuse(system, name, group)
                 continue
-            chosen, touched, rest = self._choose(operation, group, self._batch(system, operation))
-            unused += rest
-            if chosen:
-                self._start(self.carrier.call(operation, chosen), chosen, touched)
-                started = True
+            while group and free > 0:
+                chosen, touched, group = self._choose(operation, group, self._batch(system, operation))
+                if not chosen:
+                    break
+                turn = await self._turn(system, operation, len(chosen))
+                if not turn.granted:
+                    self._not_before[system, stream] = time.monotonic() + min(turn.wait, 1.0)
+                    await lanes.release(self.store, {w.lane: w.token for w in (*chosen, *group)}, turn.wait)
+                    group = []
+                    break
+                self._start(self._carry(operation, chosen, turn, probe), chosen, touched)
+                started, free = True, free - 1
+            unused += group
+        if started:
+            self.gauge.started((system, stream), time.monotonic())
         # nothing but conflicts: they come free when a call in flight ends, which wakes us
         await lanes.release(self.store, {w.lane: w.token for w in unused}, 0.0 if started else 0.05)
         return started
 
+    async def _turn(self, system: str, operation: Operation, items: int) -> Turn:
+        rate, limit = self.rates.get(f"{system}.{operation.name}"), self.limits.get(system)
+        if rate is None and system not in self._learnt and (limit is None or not (limit.rate or limit.concurrency)):
+            return Turn(True)
+        return await limits.take_turn(self.store, system, operation.name, items, rate, limit, self.lease)
+
+    async def _carry(self, operation: Operation, works: list[Work], turn: Turn, probe: str) -> None:
+        """One call, when it is its turn; what was taken for it is given back."""
+        system = works[0].lane[0]
+        self._slots |= {turn.slot} - {""}
+        try:
+            if turn.wait:
+                await asyncio.sleep(turn.wait)
+            with room.listening() as heard:
+                await self.carrier.call(operation, works)
+            if await limits.learn(self.store, system, heard, len(works)):
+                self._learnt = {*self._learnt, system}
+        finally:
+            self._slots.discard(turn.slot)
+            with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then they run out by themselves
+                if turn.slot:
+                    await limits.free_slot(self.store, turn.slot)
+                if probe:
+                    await self._end_probe(system, probe)
+
     def _batch(self, system: str, operation: Operation) -> int:
-        return self.batches.get(f"{system}.{operation.name}") or operation.batch
+        name, limit = f"{system}.{operation.name}", self.limits.get(system)
+        rates = [rate.count for rate in (self.rates.get(name), limit.rate if limit else None) if rate]
+        return min([self.batches.get(name) or operation.batch, *rates])
 
     def _choose(
         self, operation: Operation, group: list[Work], size: int
     ) -> tuple[list[Work], frozenset[str], list[Work]]:
         """Up to `size` works that touch nothing a call in flight touches; what they touch; the others."""
-        in_flight = frozenset[str]().union(*self._touching.values())
+        if operation.conflicts is None:
+            return group[:size], frozenset(), group[size:]
+        # of this system alone: a slow one must not keep another's lanes waiting
+        system = group[0].lane[0]
+        mine = (touched for task, touched in self._touching.items() if self._running[task][0] == system)
+        in_flight = frozenset[str]().union(*mine)
         chosen: list[Work] = []
         touched: set[str] = set()
         rest: list[Work] = []
@@ -267,6 +408,17 @@ class Worker:
         self._leases.pop(task, None)
         self._touching.pop(task, None)
         self.store.wake()
+
+
+def _any_due(store: Store, places: Sequence[tuple[str, str]]) -> sa.CompoundSelect[Any]:
+    """Asks which of the (system, stream) places have a lane due; answers with their numbers."""
+    free = (lane.c.worker.is_(None), lane.c.due_at <= store.now)
+    return sa.union_all(
+        *(
+            sa.select(sa.literal_column(str(i))).where(sa.exists().where(lane.c.system == s, lane.c.stream == t, *free))
+            for i, (s, t) in enumerate(places)
+        )
+    )
 
 
 async def idle(store: Store) -> bool:

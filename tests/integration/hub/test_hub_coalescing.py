@@ -322,3 +322,22 @@ async def test_whatever_happens_the_channel_ends_with_the_newest_stock(
     await house.work()
     assert shop.shows == newest
     assert await rows_of(store, schema.delivery) == []
+
+
+# --- declared by a flow -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("when_down", "calls"), [("latest_only", [3]), ("defer", [3, 3, 3]), ("critical", [3, 3, 3])])
+async def test_latest_only_leaves_out_what_is_overtaken_whatever_the_operation_says(
+    store: Store, when_down: str, calls: list[int]
+) -> None:
+    """Three readings wait. Products do not coalesce by themselves here; for a flow that says so they do."""
+    channel = Channel()
+    house = House(
+        store, f"  - {{on: stock.changed, from: erp, do: shop.publish_product, when_down: {when_down}}}\n", shop=channel
+    )
+    await moves(house, 5, 4, 3)
+    await house.work()
+    assert channel.writes == calls
+    log = await log_of(store, "publish_product")
+    assert log == [("done", "superseded" if n < 2 and len(calls) == 1 else "") for n in range(3)]

@@ -178,7 +178,7 @@ async def test_since_when_it_is_away_is_remembered(store: Store) -> None:
         since.append((await systems.closed(store))[ERP].since)
         if back is False and len(since) == 2:
             async with store.write() as connection:
-                await systems.reopen(connection, ERP)
+                await systems.reopen(connection, store, ERP)
         await asyncio.sleep(0.01)
     assert since[0] == since[1] < since[2]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 from typing import Any
 
 import pytest
@@ -459,51 +458,6 @@ async def test_conflicts_that_cannot_be_told_do_not_stop_the_worker(store: Store
     await house.receive(payload(1), payload(2))
     async with house.working():
         await until(lambda: made(house, subject(2)))
-
-
-# --- a declared rate ------------------------------------------------------------------------------------------------
-
-
-async def test_what_is_booked_against_a_rate_never_exceeds_it(store: Store) -> None:
-    """Twenty calls of three items at 10 a second, booked by all workers at once: six seconds' worth. case: F40"""
-    waits = await asyncio.gather(*(systems.wait_for_pace(store, ERP, "accept_order", 3, 10.0) for _ in range(20)))
-    (pace,) = await rows_of(store, schema.pace)
-    async with store.read() as connection:
-        now = await connection.scalar(sa.select(store.now))
-    assert pace["next_at"] >= now + 5.0  # six seconds from the first booking, less what the bookings took
-    starts = sorted(waits)
-    assert starts[0] == pytest.approx(0, abs=0.01)
-    assert max(waits) > 5.0
-    assert all(later - earlier > 0.2 for earlier, later in itertools.pairwise(starts))
-
-
-async def test_a_pause_is_not_saved_up(store: Store) -> None:
-    """After an hour of rest the rate is the rate, not an hour's worth at once. case: F40"""
-    async with store.write() as connection:
-        await connection.execute(
-            sa.insert(schema.pace).values(system=ERP, operation="accept_order", next_at=store.now - 3600)
-        )
-    waits = [await systems.wait_for_pace(store, ERP, "accept_order", 1, 1.0) for _ in range(3)]
-    assert waits[0] == pytest.approx(0, abs=0.01)
-    assert waits[2] > 1.5
-
-
-async def test_the_call_waits_as_long_as_was_booked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """case: F40"""
-    booked: list[tuple[str, str, int, float]] = []
-
-    async def book(_store: Store, system: str, operation: str, items: int, per_second: float) -> float:
-        booked.append((system, operation, items, per_second))
-        return 0.25
-
-    monkeypatch.setattr(systems, "wait_for_pace", book)
-    house = House(store, "  - {on: order.placed, do: erp.accept_order, rate: 120/min}\n")
-    await house.receive(payload(1), payload(2))
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    await house.work()
-    assert loop.time() - began >= 0.25
-    assert booked == [(ERP, "accept_order", 2, 2.0)]
 
 
 # --- leases in flight -----------------------------------------------------------------------------------------------

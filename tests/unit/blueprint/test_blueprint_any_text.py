@@ -26,7 +26,7 @@ KNOWN = Catalogue.of(
         ConnectorInfo(
             "odoo",
             (SettingInfo("api_key", secret=True), SettingInfo("database")),
-            (OperationInfo("accept_order", "order", ("order.accepted",)),),
+            (OperationInfo("accept_order", "order", ("order.accepted",), state=True),),
             events=("order.placed",),
             is_channel=True,
         )
@@ -34,12 +34,13 @@ KNOWN = Catalogue.of(
     EVENTS,
 )
 ENVIRON = {"NAME": "value"}
+UNHURRIED = settings(deadline=None)  # what is slow on a busy machine is not wrong
 
 # Words that mean something somewhere in a blueprint, to come close to valid ones.
 WORDS = """counterfoil store listen public_url systems owners flows orders customers taxes payments exceptions
 channels warehouses stock safety_stock requires tax_classes publish image price available on_hand
 connector url poll overlap cut_over database api_key file on from do within when_down on_exception batch rate
-pending match
+limits concurrency pressure backlog lag pending match
 country class odoo method journal default hub hub.ask odoo.accept_order order.placed order.accepted order 60s 10/s
 https://x.example 2026-11-01T00:00:00Z 2026-11-01 ${NAME} ${NONE} email FR critical pass wait * ~ true""".split()
 
@@ -64,17 +65,19 @@ def answers(text: str | bytes) -> None:
         assert "\n" not in str(problem)
 
 
+@UNHURRIED
 @given(st.text() | st.text(alphabet="ab:-[]{}#&*!|>'\"%@`,? \n\t0"))
 def test_any_text_gets_an_answer(text: str) -> None:
     answers(text)
 
 
+@UNHURRIED
 @given(st.binary())
 def test_any_bytes_get_an_answer(raw: bytes) -> None:
     answers(raw)
 
 
-@settings(max_examples=300)
+@settings(UNHURRIED, max_examples=300)
 @given(st.dictionaries(words, trees, max_size=8))
 def test_anything_like_a_blueprint_gets_an_answer(data: dict[str, Any]) -> None:
     answers(yaml.safe_dump(data | {"counterfoil": 1}))
@@ -93,6 +96,7 @@ rates = st.decimals(0, 100, places=2).map(str)
 def valid(draw: st.DrawFn) -> dict[str, Any]:
     """A blueprint as data, with some of everything."""
     systems = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    calls = st.sampled_from(["10/s", "300/min", "5/h"])
     system = st.fixed_dictionaries(
         {"connector": st.just("odoo"), "url": st.just("https://x.example")},
         optional={
@@ -100,6 +104,7 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
             "overlap": durations,
             "api_key": st.just("${NAME}"),
             "database": labels,
+            "limits": st.fixed_dictionaries({}, optional={"rate": calls, "concurrency": st.integers(1, 100)}),
             "cut_over": st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat()),
         },
     )
@@ -110,7 +115,7 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
             "when_down": st.sampled_from(["critical", "defer", "latest_only"]),
             "on_exception": st.sampled_from(["hold", "pass"]),
             "batch": st.integers(1, 1000),
-            "rate": st.sampled_from(["10/s", "300/min", "5/h"]),
+            "rate": calls,
         },
     )
     tax = st.fixed_dictionaries(
@@ -143,10 +148,11 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
             )
         ),
         "exceptions": draw(st.dictionaries(labels, labels, max_size=2)),
+        "pressure": draw(st.fixed_dictionaries({}, optional={"backlog": st.integers(1, 10**7), "lag": durations})),
     }
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # it is the machine that is slow
+@settings(UNHURRIED, suppress_health_check=[HealthCheck.too_slow])
 @given(valid())
 def test_a_blueprint_dumped_and_loaded_again_is_the_same(data: dict[str, Any]) -> None:
     before = parse(yaml.safe_dump(data), known=KNOWN, environ=ENVIRON)

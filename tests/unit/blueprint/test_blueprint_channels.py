@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.blueprint.examining import good, only
 
 from counterfoil.blueprint import Blueprint, Catalogue, Examined, examine_text
 
@@ -18,13 +19,11 @@ def looked(known: Catalogue, whole: str, channels: str) -> Examined:
 
 def read(known: Catalogue, whole: str, channels: str) -> Blueprint:
     """The same, which must be usable."""
-    examined = looked(known, whole, channels)
-    assert examined.blueprint is not None, "\n".join(map(str, examined.problems))
-    return examined.blueprint
+    return good(looked(known, whole, channels))
 
 
 def test_a_channel_is_read_whole(known: Catalogue, whole: str) -> None:
-    """case: F21, F25: safety stock and tax classes are declared, never guessed."""
+    """Safety stock and tax classes are declared, never guessed."""
     text = (
         "\n  web-eu:\n    warehouses: [WH, 101]\n    stock: forecast\n    safety_stock: 3\n"
         '    requires: [image, gtin]\n    tax_classes: {"20% G": standard, "5.5% G": 7}\n    publish: [price, stock]\n'
@@ -67,9 +66,7 @@ def test_what_is_left_out_is_careful(known: Catalogue, whole: str) -> None:
 def test_what_is_wrong_is_told_with_path_and_remedy(
     known: Catalogue, whole: str, channels: str, path: str, expected: str, hint: str
 ) -> None:
-    examined = looked(known, whole, f" {channels}\n")
-    assert examined.blueprint is None
-    (problem,) = examined.problems
+    problem = only(looked(known, whole, f" {channels}\n"))
     assert problem.path == path
     assert problem.line == whole.count("\n") + 1
     assert problem.expected.startswith(expected)

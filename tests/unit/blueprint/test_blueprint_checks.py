@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from tests.unit.blueprint.examining import Changed, Look, good, only
 
 from counterfoil.blueprint import (
     Catalogue,
     ConnectorInfo,
-    Examined,
     OperationInfo,
     Problem,
     SettingInfo,
     examine_text,
 )
-
-Look = Callable[[str], Examined]
-Changed = Callable[[str, str], tuple[Examined, int]]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +97,7 @@ def test_parts_that_do_not_fit_are_told_with_line_found_and_expected(
     changed: Changed, old: str, new: str, path: str, found: str, expected: str, hint: str
 ) -> None:
     examined, line = changed(old, new)
-    assert examined.blueprint is None
-    (problem,) = examined.problems
+    problem = only(examined)
     assert (problem.line, problem.path, problem.found) == (line, path, found)
     assert expected in problem.expected
     assert hint in problem.hint
@@ -128,14 +123,13 @@ def test_the_setting_of_another_connector_is_unknown(look: Look, whole: str) -> 
         whole.replace("    database: prod\n", "    database: prod\n    consumer_key: ${WEB_KEY}\n")
     ).problems
     assert (problem.line, problem.path) == (19, "systems.odoo.consumer_key")
-    assert problem.expected == "one of api_key, connector, cut_over, database, overlap, poll, url"
+    assert problem.expected == "one of api_key, connector, cut_over, database, limits, overlap, poll, url"
 
 
 def test_a_connector_may_do_without_an_address(known: Catalogue) -> None:
     files = Catalogue.of([ConnectorInfo("folder", (SettingInfo("path", required=True),), needs_url=False)], ())
     text = "counterfoil: 1\nsystems:\n  till: {connector: folder, path: 7}\n"
-    blueprint = examine_text(text, known=files, environ={}).blueprint
-    assert blueprint is not None
+    blueprint = good(examine_text(text, known=files, environ={}))
     assert blueprint.systems["till"].url == ""
     assert blueprint.systems["till"].text("path") == "7"
 
@@ -204,7 +198,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 def warned(text: str, known: Catalogue) -> list[Problem]:
     """The warnings of `text`, which must be usable."""
     examined = examine_text(text, known=known, environ={}, file="shop.yaml", now=NOW)
-    assert examined.blueprint is not None, "\n".join(map(str, examined.problems))
+    good(examined)
     return list(examined.warnings)
 
 
@@ -247,3 +241,20 @@ def test_warnings_are_told_beside_problems(known: Catalogue, whole: str) -> None
     examined = examine_text(text, known=known, environ={}, now=NOW)
     assert [problem.path for problem in examined.problems] == ["systems.web-eu.poll"]
     assert [warning.path for warning in examined.warnings] == ["systems.web-eu.cut_over"]
+
+
+def test_only_of_a_state_the_newest_alone_may_be_sent(changed: Changed, whole: str, known: Catalogue) -> None:
+    """An order left out would be lost."""
+    problem = only(changed("when_down: critical", "when_down: latest_only")[0])
+    assert (problem.path, problem.expected) == ("flows[0].when_down", "critical or defer")
+    assert problem.hint.startswith("odoo.accept_order is not about a state of which only the newest matters")
+    erp = known.connectors["odoo"]
+    states = replace(erp, operations=tuple(replace(o, state=True) for o in erp.operations))
+    stateful = Catalogue.of([known.connectors["woocommerce"], states], known.events)
+    text = whole.replace("when_down: critical", "when_down: latest_only")
+    assert examine_text(text, known=stateful, environ={}, require_secrets=False).problems == ()
+
+
+def test_a_person_is_asked_each_time(changed: Changed) -> None:
+    problem = only(changed("do: hub.ask", "do: hub.ask, when_down: latest_only")[0])
+    assert (problem.path, problem.expected) == ("flows[3].when_down", "critical or defer")

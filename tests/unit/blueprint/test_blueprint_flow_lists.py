@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.unit.blueprint.examining import Changed, good
 
-from counterfoil.blueprint import Catalogue, Examined, OperationInfo, examine_text
-
-Changed = Callable[[str, str], tuple[Examined, int]]
+from counterfoil.blueprint import Catalogue, OperationInfo, examine_text
 
 ROW = "  - {on: order.cancelled, do: odoo.cancel_order}\n"
 
@@ -18,11 +16,11 @@ ROW = "  - {on: order.cancelled, do: odoo.cancel_order}\n"
 def test_a_list_of_events_is_one_flow_each_in_order(changed: Changed) -> None:
     examined, _ = changed(ROW, ROW.replace("order.cancelled", "[order.cancelled, order.refunded]"))
     assert examined.problems == ()
-    assert examined.blueprint is not None
-    flows = [(flow.on, flow.do) for flow in examined.blueprint.flows]
+    blueprint = good(examined)
+    flows = [(flow.on, flow.do) for flow in blueprint.flows]
     assert flows[1:3] == [("order.cancelled", "odoo.cancel_order"), ("order.refunded", "odoo.cancel_order")]
     assert len(flows) == 5
-    assert [f.do for f in examined.blueprint.flows_on("order.refunded", "web-eu")] == ["odoo.cancel_order"]
+    assert [f.do for f in blueprint.flows_on("order.refunded", "web-eu")] == ["odoo.cancel_order"]
 
 
 @pytest.mark.parametrize(

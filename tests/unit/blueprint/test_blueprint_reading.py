@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.blueprint.examining import Look, only
 
-from counterfoil.blueprint import BlueprintError, Catalogue, Examined, load
+from counterfoil.blueprint import BlueprintError, Catalogue, load
 from counterfoil.blueprint.yamlread import read
-
-Look = Callable[[str | bytes], Examined]
 
 
 def test_on_is_a_key_and_only_true_and_false_are_booleans() -> None:
@@ -76,9 +74,7 @@ def test_windows_line_ends_count_as_one_line(look: Look, whole: str) -> None:
 def test_what_is_no_blueprint_at_all_is_told_in_one_clear_problem(
     look: Look, text: str | bytes, line: int, found: str, hint: str
 ) -> None:
-    examined = look(text)
-    assert examined.blueprint is None
-    (problem,) = examined.problems
+    problem = only(look(text))
     assert (problem.file, problem.line, problem.found) == ("shop.yaml", line, found)
     assert problem.expected
     assert hint in problem.hint

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from tests.unit.blueprint.examining import Look, good
 
 from counterfoil.blueprint import (
     Blueprint,
     Catalogue,
     Channel,
-    Examined,
     OperationInfo,
     dump,
     examine,
@@ -21,29 +21,33 @@ from counterfoil.blueprint import (
 )
 from counterfoil.retail.events import EVENT_TYPES
 
-Look = Callable[[str], Examined]
-
 EXAMPLE = Path(__file__).parents[3] / "examples" / "blueprint.yaml"
 
 
 def rendered(look: Look, text: str) -> str:
     """The Markdown of a text that must be usable."""
-    blueprint = look(text).blueprint
-    assert blueprint is not None
-    return render(blueprint)
+    return render(good(look(text)))
 
 
 def test_systems_are_listed_without_their_secrets(look: Look, whole: str) -> None:
     text = rendered(look, whole)
-    row = "| web-eu | woocommerce | https://shop.example | every 1m, 2m overlap | 2026-01-01T00:00:00Z | – |"
+    row = "| web-eu | woocommerce | https://shop.example | every 1m, 2m overlap | 2026-01-01T00:00:00Z | – | – |"
     assert row in text
-    assert "| odoo | odoo | https://odoo.example | as its connector does, 2m overlap | – | database: prod |" in text
+    assert "| odoo | odoo | https://odoo.example | as its connector does, 2m overlap | – | – | database: prod |" in text
     assert "0123456789" not in text
+
+
+def test_declared_limits_and_pressure_are_shown(look: Look, whole: str) -> None:
+    text = rendered(
+        look, whole.replace("    overlap: 2m\n", "    overlap: 2m\n    limits: {rate: 10/s, concurrency: 4}\n")
+    )
+    assert "| 2026-01-01T00:00:00Z | 10/s, 4 at once | – |" in text
+    assert "has been due for more than 20s, or more than 5000 of those are due." in text
 
 
 def test_a_flow_tells_its_promise_and_what_happens_when_things_go_wrong(look: Look, whole: str) -> None:
     text = rendered(look, whole)
-    row = "| order.placed | web-eu | odoo.accept_order | 1m | waits; the first to look at |"
+    row = "| order.placed | web-eu | odoo.accept_order | 1m | waits; a person is told when it takes too long |"
     assert f"{row} what follows for the same thing waits | 20 at once, 10/s |" in text
     assert "| order.changed | any | put before a person | – | – |" in text
 
@@ -113,6 +117,9 @@ def test_every_key_of_the_example_shows_its_default_where_it_has_one() -> None:
         "from",
         "batch",
         "rate",
+        "concurrency",
+        "backlog",
+        "lag",
         "rounding_tolerance",
     ):
         assert key in text
@@ -127,10 +134,10 @@ def whole_catalogue(known: Catalogue) -> Catalogue:
         shop,
         operations=(
             OperationInfo("note_order", "order", ("order.noted",)),
-            OperationInfo("tell_order", "order", ("order.told",)),
+            OperationInfo("tell_order", "order", ("order.told",), state=True),
             OperationInfo("read_refunds", "order", ("order.refund_read",)),
-            OperationInfo("publish_stock", "stock", ("stock.published",)),
-            OperationInfo("publish_product", "product", ("product.published",)),
+            OperationInfo("publish_stock", "stock", ("stock.published",), state=True),
+            OperationInfo("publish_product", "product", ("product.published",), state=True),
         ),
         events=frozenset(EVENT_TYPES) - told - {"order.accepted", "order.refund_read"},
         is_channel=True,

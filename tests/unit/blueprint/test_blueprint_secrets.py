@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.blueprint.examining import Changed, Look, good
 
 from counterfoil.blueprint import (
     Blueprint,
     Catalogue,
-    Examined,
     Secret,
     SecretMissing,
     System,
@@ -23,14 +22,9 @@ from counterfoil.blueprint import (
     render,
 )
 
-Look = Callable[[str], Examined]
-Changed = Callable[[str, str], tuple[Examined, int]]
-
 
 def test_a_secret_is_read_from_the_environment(look: Look, whole: str) -> None:
-    blueprint = look(whole).blueprint
-    assert blueprint is not None
-    assert blueprint.systems["odoo"].secret("api_key") == "ok_0123456789"
+    assert good(look(whole)).systems["odoo"].secret("api_key") == "ok_0123456789"
 
 
 @pytest.mark.parametrize(
@@ -49,8 +43,7 @@ def test_a_secret_file_loses_one_trailing_newline_and_nothing_else(
 ) -> None:
     (tmp_path / "key").write_bytes(held)
     examined, _ = changed("${ODOO_KEY}", "{file: key}")
-    assert examined.blueprint is not None
-    assert examined.blueprint.systems["odoo"].secret("api_key") == secret
+    assert good(examined).systems["odoo"].secret("api_key") == secret
 
 
 def test_a_secret_file_is_looked_for_beside_the_blueprint(
@@ -246,9 +239,8 @@ STORE = "sqlite:///data/counterfoil.db"
 )
 def test_the_store_is_sqlite_or_postgresql(changed: Changed, written: str, address: str) -> None:
     examined, _ = changed(STORE, written)
-    assert examined.blueprint is not None
-    assert examined.blueprint.store.reveal() == address
-    assert str(examined.blueprint.store) == written
+    store = good(examined).store
+    assert (store.reveal(), str(store)) == (address, written)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +319,7 @@ def test_a_store_given_in_code_does_not_show_its_password() -> None:
 
 
 def test_a_secret_is_only_given_to_who_asks_for_a_secret(look: Look, whole: str) -> None:
-    blueprint = look(whole).blueprint
-    assert blueprint is not None
-    odoo = blueprint.systems["odoo"]
+    odoo = good(look(whole)).systems["odoo"]
     with pytest.raises(TypeError, match="ask for it with secret"):
         odoo.text("api_key")
     with pytest.raises(KeyError):

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from tests.unit.blueprint.examining import Changed, Look, good, only
 
 from counterfoil.blueprint import (
     Blueprint,
     BlueprintError,
     Catalogue,
-    Examined,
     ExceptionOwners,
     Flow,
-    Problem,
     Rate,
     Secret,
     System,
@@ -27,27 +25,11 @@ from counterfoil.blueprint import (
     parse_rate,
 )
 
-Look = Callable[[str], Examined]
-Changed = Callable[[str, str], tuple[Examined, int]]
-
 LEAST = """\
 counterfoil: 1
 systems:
   odoo: {connector: odoo, url: https://odoo.example/, database: prod, api_key: "${ODOO_KEY}"}
 """
-
-
-def good(examined: Examined) -> Blueprint:
-    """The blueprint, which must be without problems."""
-    assert examined.blueprint is not None, "\n".join(map(str, examined.problems))
-    return examined.blueprint
-
-
-def only(examined: Examined) -> Problem:
-    """The one problem there must be."""
-    assert examined.blueprint is None
-    assert len(examined.problems) == 1, "\n".join(map(str, examined.problems))
-    return examined.problems[0]
 
 
 def test_a_whole_blueprint_is_read_into_the_model(look: Look, whole: str) -> None:
@@ -379,16 +361,16 @@ def test_an_unknown_key_is_refused_and_the_nearest_suggested(
 
 
 @pytest.mark.parametrize(
-    ("section", "value", "found", "expected"),
+    ("value", "found", "expected"),
     [
-        ("systems", "[]", "a list", "a mapping of names to systems"),
-        ("systems", "{}", "none", "at least one system"),
-        ("systems", "", "none", "at least one system"),
-        ("systems", "odoo", '"odoo"', "a mapping of names to systems"),
+        ("[]", "a list", "a mapping of names to systems"),
+        ("{}", "none", "at least one system"),
+        ("", "none", "at least one system"),
+        ("odoo", '"odoo"', "a mapping of names to systems"),
     ],
 )
-def test_there_must_be_a_system(look: Look, section: str, value: str, found: str, expected: str) -> None:
-    problem = only(look(f"counterfoil: 1\n{section}: {value}\n"))
+def test_there_must_be_a_system(look: Look, value: str, found: str, expected: str) -> None:
+    problem = only(look(f"counterfoil: 1\nsystems: {value}\n"))
     assert (problem.line, problem.path, problem.found, problem.expected) == (2, "systems", found, expected)
 
 
@@ -468,3 +450,34 @@ def test_a_long_list_of_problems_is_cut_in_the_message_but_kept_whole(look: Look
     assert len(examined.problems) == 80
     assert len(lines) == 51
     assert lines[-1] == "... and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("limits", "path", "expected"),
+    [
+        ("{rate: fast}", "systems.web-eu.limits.rate", "a rate such as 10/s or 300/min"),
+        ("{concurrency: 0}", "systems.web-eu.limits.concurrency", "a whole number from 1 to 100"),
+        ("{calls: 4}", "systems.web-eu.limits.calls", "one of concurrency, rate"),
+        ("4", "systems.web-eu.limits", "a mapping with the keys rate, concurrency"),
+    ],
+)
+def test_a_wrong_limit_is_named_where_it_stands(changed: Changed, limits: str, path: str, expected: str) -> None:
+    problem = only(changed("overlap: 2m", f"overlap: 2m\n    limits: {limits}")[0])
+    assert (problem.line, problem.path) == (14, path)
+    assert problem.expected.startswith(expected)
+
+
+@pytest.mark.parametrize(("pressure", "key"), [("{backlog: 0}", "backlog"), ("{lag: 0s}", "lag"), ("{lag: 20}", "lag")])
+def test_a_wrong_threshold_is_named(changed: Changed, pressure: str, key: str) -> None:
+    problem = only(changed("counterfoil: 1\n", f"counterfoil: 1\npressure: {pressure}\n")[0])
+    assert problem.path == f"pressure.{key}"
+    assert problem.expected.startswith("a whole number: so many" if key == "backlog" else "a duration such as 60s")
+
+
+def test_limits_and_thresholds_as_written_and_by_default(changed: Changed, look: Look, whole: str) -> None:
+    blueprint = good(changed("overlap: 2m", "overlap: 2m\n    limits: {rate: 120/min, concurrency: 4}")[0])
+    declared = blueprint.systems["web-eu"].limits
+    assert (str(declared.rate), declared.concurrency) == ("120/min", 4)
+    usual = good(look(whole))
+    assert (usual.systems["odoo"].limits.rate, usual.systems["odoo"].limits.concurrency) == (None, None)
+    assert (usual.pressure.backlog, usual.pressure.lag) == (5000, timedelta(seconds=20))

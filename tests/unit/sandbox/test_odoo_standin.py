@@ -419,3 +419,28 @@ def test_records_door_and_two_writers_at_once(shop: SimpleNamespace) -> None:
     assert len(records) == 40
     assert len({row["name"] for row in records}) == 40
     assert all(row["order_line"] for row in records)
+
+
+def test_late_answer_did_the_work_before_anyone_is_told(shop: SimpleNamespace) -> None:
+    shop.app.faults.add("late_answer", path="/sale.order/load", seconds=0.2)
+    body = {"fields": HEADER, "data": order_rows(shop, "o1", (shop.a, 1, 1)), "context": INSERT_ONLY}
+    headers = {"authorization": "bearer sandbox-key"}
+    with serving(shop.app) as url:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/json/2/sale.order/load", json=body, headers=headers, timeout=0.1)
+        assert len(shop.odoo.rows("sale.order")) == 1
+
+
+def test_what_an_order_becomes_is_noted_commit_by_commit(shop: SimpleNamespace) -> None:
+    """What is rolled back is not."""
+    load(shop, order_rows(shop, "o1", (shop.a, 1, 1)))
+    [order] = shop.odoo.rows("sale.order")
+    shop.odoo.call("sale.order", "action_confirm", ids=[order["id"]])
+    with pytest.raises(OdooError):
+        shop.odoo.call("sale.order", "write", ids=[order["id"], 10**6], vals={"note": "lost"})
+    shop.odoo.call("sale.order", "action_cancel", ids=[order["id"]])
+    with serving(shop.app) as url:
+        history = httpx.get(f"{url}/_sandbox/history").json()
+    assert [(state, total) for _, state, total in history] == [
+        (state, order["amount_total"]) for state in ("draft", "sale", "cancel")
+    ]

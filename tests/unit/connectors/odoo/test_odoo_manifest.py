@@ -29,6 +29,7 @@ async def test_manifest_capabilities_and_code_agree() -> None:
         assert told["name"] == known["name"]
         assert told["stream"] == known["stream"] == operation.stream
         assert set(told["emits"]) == known["emits"] == set(operation.emits)
+        assert told.get("state", False) == known.get("state", False) >= operation.coalesces
         assert known["emits"] <= set(EVENT_TYPES)
         assert told["idempotent_by"]
         assert told["remaining_window"]
