@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +63,40 @@ def stop(cluster: Cluster) -> None:
         _as_owner(cluster, "pg_ctl", "-D", cluster.data, "-m", "fast", "-w", "stop")
 
 
+def stand_by(cluster: Cluster, standby: Cluster) -> None:
+    """Make `standby` a streaming replica of the cluster, which from then on acknowledges no commit before it."""
+    name = "standby"
+    with only_one(standby.data.with_suffix(".lock")):
+        if _running_port(standby) is None:
+            if not (standby.data / "PG_VERSION").exists():
+                _folder(standby)
+                source = f"host=127.0.0.1 port={cluster.port} user=postgres application_name={name}"
+                _as_owner(standby, "pg_basebackup", "-D", standby.data, "-d", source, "-R", "-c", "fast", "--no-sync")
+                step(f"PostgreSQL copied to {standby.data}")
+            _start(standby)
+        query(cluster, f"alter system set synchronous_standby_names = '{name}'")
+        query(cluster, "select pg_reload_conf()")
+        while query(cluster, "select sync_state from pg_stat_replication") != "sync":
+            time.sleep(0.05)
+        step("replication is synchronous")
+
+
+def promote(standby: Cluster) -> None:
+    """Let the standby take over. The old primary must be gone for good: two that can be written to part ways."""
+    _as_owner(standby, "pg_ctl", "-D", standby.data, "-w", "-t", "60", "promote")
+    step(f"PostgreSQL on 127.0.0.1:{standby.port} is the primary now")
+
+
+def kill(cluster: Cluster) -> None:
+    """End the server as a crash of its machine would: SIGKILL to all its processes, nothing is written any more."""
+    pid = int((cluster.data / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGSTOP)  # or it would start others in the place of those that die
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for each in (*map(int, children), pid):
+        os.kill(each, signal.SIGKILL)
+    step(f"PostgreSQL on 127.0.0.1:{cluster.port} killed")
+
+
 def is_up(cluster: Cluster) -> bool:
     """Whether the cluster runs on its port and takes connections."""
     return _running_port(cluster) == cluster.port
@@ -106,8 +142,7 @@ def _running_port(cluster: Cluster) -> int | None:
     return port if ours and state == "ready" else None
 
 
-def _make(cluster: Cluster) -> None:
-    _binaries(cluster)
+def _folder(cluster: Cluster) -> None:
     cluster.data.mkdir(mode=0o700, exist_ok=True)
     if IS_ROOT:
         shutil.chown(cluster.data, "postgres", "postgres")
@@ -115,6 +150,11 @@ def _make(cluster: Cluster) -> None:
         if reach.returncode:
             cluster.data.rmdir()
             fail(f"the user postgres cannot reach {cluster.data.parent}: set COUNTERFOIL_CACHE to a place it can")
+
+
+def _make(cluster: Cluster) -> None:
+    _binaries(cluster)
+    _folder(cluster)
     # --no-sync: the cluster can always be made again; trust: it only listens on this machine's loopback.
     flags = ["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"]
     _as_owner(cluster, "initdb", "-D", cluster.data, *flags)

@@ -158,7 +158,7 @@ async def through_the_hub(folder: Path, catalogue: Path, kind: str) -> list[dict
     with tempfile.TemporaryDirectory() as temporary, an_odoo(kind, "cf_recorded", workers=2) as place:
         prepared(place, catalogue, currencies)
         plan = blueprint(Path(temporary), place, shop=SHOP, note_orders=False, catalogue=catalogue)
-        async with hub(load(plan), polls=False) as running:
+        async with hub(load(plan), ("doors", "workers")) as running:
             answers = await feed(running.url, things)
             turned_away = [name for name, status in answers.items() if status >= 300]
             if turned_away:

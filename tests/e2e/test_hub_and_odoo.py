@@ -87,7 +87,7 @@ async def test_recorded_orders_arrive_to_the_cent(place: OdooPlace, tmp_path: Pa
     expected = {row.get("order") or row["file"]: row for row in yaml.safe_load(EXPECTED.read_text(encoding="utf-8"))}
     things = read(RECORDINGS)
     plan = blueprint(tmp_path, place, shop=SHOP, note_orders=False, catalogue=RECORDINGS)
-    async with hub(load(plan), polls=False) as running:
+    async with hub(load(plan), ("doors", "workers")) as running:
         assert set((await feed(running.url, things)).values()) <= {200, 202}
         await settle(running, len(things))
         lines = await verdicts(running, things, place)
@@ -172,7 +172,7 @@ async def test_two_hubs_on_one_shop_and_one_odoo(place: OdooPlace, tmp_path: Pat
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
             plan = blueprint(tmp_path / name, place, shop=SHOP, note_orders=False, catalogue=RECORDINGS)
-            hubs.append(await stack.enter_async_context(hub(load(plan), polls=False)))
+            hubs.append(await stack.enter_async_context(hub(load(plan), ("doors", "workers"))))
         await asyncio.gather(*(feed(each.url, things) for each in hubs))
         await asyncio.gather(*(settle(each, len(things)) for each in hubs))
         both = [await verdicts(each, things, place) for each in hubs]

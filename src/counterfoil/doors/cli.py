@@ -18,7 +18,7 @@ from rich.table import Table
 
 from counterfoil import __version__
 from counterfoil.blueprint import Blueprint, examine, render
-from counterfoil.doors import assembly, cli_onboarding, cli_replay, fingerprints, serve, setup
+from counterfoil.doors import assembly, cli_keeping, cli_onboarding, cli_replay, fingerprints, serve, setup
 from counterfoil.doors.cli_base import (
     DEFAULT,
     AsJson,
@@ -33,7 +33,7 @@ from counterfoil.doors.cli_base import (
 )
 from counterfoil.doors.cli_exceptions import exceptions_app
 from counterfoil.doors.words import in_words
-from counterfoil.hub import exceptions, lanes, systems, timeline
+from counterfoil.hub import condition, exceptions, lanes, timeline
 from counterfoil.hub.contract import Mark
 from counterfoil.hub.store import Store
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.add_typer(exceptions_app, name="exceptions")
 cli_onboarding.add_to(app)
 cli_replay.add_to(app)
+cli_keeping.add_to(app)
 
 
 def _version(wanted: bool) -> None:
@@ -172,9 +173,21 @@ def _print_findings(findings: dict[str, Any]) -> None:
 
 
 @app.command()
-def run(blueprint: BlueprintPath = DEFAULT) -> None:
-    """Serve: webhooks, polls and workers, until stopped (Ctrl-C, SIGTERM)."""
-    finished(serve.run(loaded(blueprint)))
+def run(
+    blueprint: BlueprintPath = DEFAULT,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help=f"what this process does: all, or some of {', '.join(serve.ROLES)}; several with commas"),
+    ] = None,
+) -> None:
+    """Serve until stopped (Ctrl-C, SIGTERM): webhooks, workers, and what happens by the clock.
+
+    On PostgreSQL any number of processes of each role may run side by side; on SQLite only one process serves.
+    """
+    asked = {name.strip() for names in role or ["all"] for name in names.split(",")}
+    if unknown := sorted(asked - {"all", *serve.ROLES}):
+        fail(f"There is no role {unknown[0]!r}; there are: all, {', '.join(serve.ROLES)}.", 2)
+    finished(serve.run(loaded(blueprint), serve.ROLES if "all" in asked else asked))
 
 
 @app.command()
@@ -192,16 +205,13 @@ def webhooks(
 
 @app.command()
 def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
-    """How much waits, which systems are closed, how many exceptions are open."""
+    """How much waits, which systems are closed and how limited, whether there is pressure, open exceptions."""
 
-    async def look(store: Store, _: Blueprint) -> dict[str, Any]:
-        closed = await systems.closed(store)
+    async def look(store: Store, plan: Blueprint) -> dict[str, Any]:
         return {
             **await lanes.depth(store),
             "exceptions_open": len(await exceptions.listing(store, limit=100_000)),
-            "systems_closed": {
-                n: {"outcome": c.outcome, "reason": c.reason, "message": c.message} for n, c in closed.items()
-            },
+            **await condition.of(store, plan, assembly.streams(plan)),
         }
 
     found = with_store(blueprint, look)

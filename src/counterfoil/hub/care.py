@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import exceptions, receipts
+from counterfoil.hub import exceptions, receipts, schedule
 from counterfoil.hub.contract import Connector, Failure, Finding, Kind, Mark, Outcome
 from counterfoil.hub.schema import cursor, exception
 from counterfoil.hub.store import Store
@@ -25,26 +25,31 @@ log = structlog.get_logger()
 
 EVERY = 300.0
 """Seconds between two looks at one system."""
-TURN = 180.0
-"""Seconds a look may take before another process may take its turn."""
 CHECK = "care."
 """What the operation of an exception begins with that care has opened; the check's name follows."""
 _TURN_NAME = "care"
 
 
 async def care_once(
-    store: Store, system: str, connector: Connector, owner: str = "", every: float = EVERY, hurry: float | None = None
+    store: Store,
+    system: str,
+    connector: Connector,
+    owner: str = "",
+    every: float = EVERY,
+    hurry: float | None = None,
+    turn: float = schedule.TURN,
 ) -> list[Finding] | None:
     """Look after one system if it is due: what was found, None if it was not due, not our turn, or out of reach.
 
     `hurry` is how many seconds may lie between two polls while something is ill. Raises what the store raised.
     """
     token = secrets.token_hex(8)
-    if await receipts.begin_poll(store, system, _TURN_NAME, token, TURN) is None:
+    if await receipts.begin_poll(store, system, _TURN_NAME, token, turn) is None:
         return None
     found: list[Finding] | None = None
     try:
-        found = await connector.care()
+        async with schedule.renewed(store, system, _TURN_NAME, token, turn):
+            found = await connector.care()
     except Failure as failure:  # out of reach, or its key is refused: poll and operations say so already
         log.warning("care failed", system=system, reason=failure.outcome.reason)
     except Exception as error:
@@ -128,19 +133,31 @@ def hurry(blueprint: Blueprint, system: str) -> float | None:
 
 
 async def run(
-    store: Store, blueprint: Blueprint, connectors: Mapping[str, Connector], stop: asyncio.Event, every: float = EVERY
+    store: Store,
+    blueprint: Blueprint,
+    connectors: Mapping[str, Connector],
+    stop: asyncio.Event,
+    every: float = EVERY,
+    turn: float = schedule.TURN,
 ) -> None:
     """Look after every system until `stop`; the first time at once."""
-    await asyncio.gather(*(_keep_caring(store, blueprint, name, c, stop, every) for name, c in connectors.items()))
+    keep = (_keep_caring(store, blueprint, name, c, stop, every, turn) for name, c in connectors.items())
+    await asyncio.gather(*keep)
 
 
 async def _keep_caring(
-    store: Store, blueprint: Blueprint, system: str, connector: Connector, stop: asyncio.Event, every: float
+    store: Store,
+    blueprint: Blueprint,
+    system: str,
+    connector: Connector,
+    stop: asyncio.Event,
+    every: float,
+    turn: float,
 ) -> None:
     owner = blueprint.exceptions.owner_of("care", str(Kind.MISCONFIGURED))
     while not stop.is_set():
         try:
-            await care_once(store, system, connector, owner, every, hurry(blueprint, system))
+            await care_once(store, system, connector, owner, every, hurry(blueprint, system), turn)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("store out of reach", error=type(error).__name__)
         with contextlib.suppress(TimeoutError):

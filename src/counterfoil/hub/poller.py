@@ -15,18 +15,22 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 import structlog
 
-from counterfoil.hub import care, exceptions, receipts, systems
+from counterfoil.hub import care, exceptions, receipts, schedule, systems
 from counterfoil.hub.contract import WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome
 from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.store import Store
 
 log = structlog.get_logger()
 
-TURN = 120.0
-"""Seconds a poll may take between two pages before another process may take its turn."""
 
-
-async def poll_once(store: Store, system: str, feed: Feed, owner: str = "", hurry: float | None = None) -> int | None:
+async def poll_once(
+    store: Store,
+    system: str,
+    feed: Feed,
+    owner: str = "",
+    hurry: float | None = None,
+    turn: float = schedule.TURN,
+) -> int | None:
     """Poll the feed if it is due: how many receipts were new, None if it was not due or not our turn.
 
     It is due again in its usual time; while the system's webhooks are ill, in `hurry` seconds at the latest.
@@ -36,17 +40,18 @@ async def poll_once(store: Store, system: str, feed: Feed, owner: str = "", hurr
     products may not be read. Raises what the feed or the store raised otherwise.
     """
     token = secrets.token_hex(8)
-    cursor = await receipts.begin_poll(store, system, feed.name, token, TURN)
+    cursor = await receipts.begin_poll(store, system, feed.name, token, turn)
     if cursor is None:
         return None
     new = 0
     try:
-        async for page in feed.poll(cursor):
-            arrivals = [Arrival(system, "poll", raw) for raw in page.receipts]
-            kept = await receipts.keep_page(store, system, feed.name, token, arrivals, page.cursor, TURN)
-            if kept is None:
-                return new
-            new += kept
+        async with schedule.renewed(store, system, feed.name, token, turn):
+            async for page in feed.poll(cursor):
+                arrivals = [Arrival(system, "poll", raw) for raw in page.receipts]
+                kept = await receipts.keep_page(store, system, feed.name, token, arrivals, page.cursor, turn)
+                if kept is None:
+                    return new
+                new += kept
     except Failure as failure:
         await receipts.end_poll(store, system, feed.name, token, feed.every, ok=False)
         log.warning("poll failed", system=system, feed=feed.name, reason=failure.outcome.reason)
@@ -96,7 +101,7 @@ async def _note_success(store: Store, system: str, feed: Feed) -> None:
     async with store.write() as connection:
         # what this poll could have closed it for is over; what an operation did is for an operation to find mended
         if closed is not None and closed.reason in WHOLE_SYSTEM:
-            await systems.reopen(connection, system)
+            await systems.reopen(connection, store, system)
         await exceptions.close_for_system(connection, store, system, feed.name)
 
 
@@ -106,19 +111,20 @@ async def run(
     owner: str,
     stop: asyncio.Event,
     hurries: Mapping[str, float | None] | None = None,
+    turn: float = schedule.TURN,
 ) -> None:
     """Poll every feed in its time until `stop`. `hurries` by system, as of `care.hurry`."""
     pace = hurries or {}
     feeds: Sequence[tuple[str, Feed]] = [(name, feed) for name, c in connectors.items() for feed in c.feeds]
-    await asyncio.gather(*(_keep_polling(store, name, feed, owner, stop, pace.get(name)) for name, feed in feeds))
+    await asyncio.gather(*(_keep_polling(store, name, feed, owner, stop, pace.get(name), turn) for name, feed in feeds))
 
 
 async def _keep_polling(
-    store: Store, system: str, feed: Feed, owner: str, stop: asyncio.Event, hurry: float | None
+    store: Store, system: str, feed: Feed, owner: str, stop: asyncio.Event, hurry: float | None, turn: float
 ) -> None:
     while not stop.is_set():
         try:
-            await poll_once(store, system, feed, owner, hurry)
+            await poll_once(store, system, feed, owner, hurry, turn)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("store out of reach", error=type(error).__name__)
         except Exception as error:  # one bad page must not end the polling of all others

@@ -122,7 +122,7 @@ async def run(
     due = loop.time()
     while True:
         async with store.write() as connection:
-            rows = await _next(connection, fixed, (state["at"], state["id"]), size)
+            rows = await _next(connection, fixed, (state["at"], state["id"]), size, keep=True)
             if not rows:
                 await connection.execute(sa.delete(cursor).where(cursor.c.system == _HUB, cursor.c.feed == choice.name))
                 return Progress(state["events"], state["deliveries"])
@@ -161,8 +161,13 @@ async def _begin(store: Store, choice: Choice, who: str, anew: bool) -> dict[str
         return state
 
 
-async def _next(connection: AsyncConnection, choice: Choice, place: tuple[float, str], most: int) -> Sequence[Any]:
-    """The next events of the choice behind `place`, in the order in which they were recorded."""
+async def _next(
+    connection: AsyncConnection, choice: Choice, place: tuple[float, str], most: int, keep: bool = False
+) -> Sequence[Any]:
+    """The next events of the choice behind `place`, in the order in which they were recorded.
+
+    `keep`: none of them can be purged before the end of the transaction.
+    """
     statement = (
         sa.select(event)
         .where(sa.tuple_(event.c.recorded_at, event.c.id) > sa.tuple_(sa.literal(place[0]), sa.literal(place[1])))
@@ -184,6 +189,8 @@ async def _next(connection: AsyncConnection, choice: Choice, place: tuple[float,
         later = sa.tuple_(newer.c.recorded_at, newer.c.id) > sa.tuple_(event.c.recorded_at, event.c.id)
         same = sa.and_(newer.c.type == event.c.type, newer.c.subject == event.c.subject)
         statement = statement.where(~sa.exists().where(same, later))
+    if keep:
+        statement = statement.with_for_update(read=True, of=event)
     return (await connection.execute(statement)).all()
 
 
@@ -213,11 +220,11 @@ def _event(row: Any) -> Event:
 
 
 async def decode_again(store: Store, system: str, kind: str = "", object_id: str = "") -> int:
-    """Hand the newest receipt of each object to the decoder once more; how many there were.
+    """Hand the newest receipt of each object to the decoder once more, if its body is still kept; how many there were.
 
     What it reads as it did before is dropped as a duplicate; after a mended decoder the difference becomes events.
     """
-    newest = sa.select(sa.func.max(receipt.c.id)).where(receipt.c.system == system)
+    newest = sa.select(sa.func.max(receipt.c.id)).where(receipt.c.system == system, sa.func.length(receipt.c.body) > 0)
     newest = newest.where(receipt.c.kind == kind) if kind else newest
     newest = newest.where(receipt.c.object_id == object_id) if object_id else newest
     newest = newest.group_by(receipt.c.kind, receipt.c.object_id)
@@ -229,6 +236,7 @@ async def decode_again(store: Store, system: str, kind: str = "", object_id: str
                 .where(receipt.c.id.in_(newest), receipt.c.id > last)
                 .order_by(receipt.c.id)
                 .limit(CHUNK)
+                .with_for_update(read=True)  # so that none is purged meanwhile
             )
             rows = chosen.all()
             if not rows:

@@ -91,7 +91,8 @@ async def _receipts(connection: AsyncConnection, subject: str) -> list[dict[str,
             r.received_at,
             0,
             "receipt",
-            f"received {'' if r.system == itself[0] else f'from {r.system} '}by {r.origin}, {r.size} bytes",
+            f"received {'' if r.system == itself[0] else f'from {r.system} '}by {r.origin}, "
+            + (f"{r.size} bytes" if r.size else "its body is purged"),
             receipt=r.id,
         )
         for r in rows

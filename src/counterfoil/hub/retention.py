@@ -1,0 +1,185 @@
+"""Retention: what is older than the blueprint declares goes, in small batches, while the hub runs.
+
+Bodies of receipts go first; later the history: receipts, events with their search keys, the log of deliveries, closed
+exceptions. Nothing goes of a subject that has an unfinished delivery or an open exception. De-duplication outlives it:
+it stands on `object` and `seen`, which are never purged, as are links, counters and the audit.
+All SQL that purges is in this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from counterfoil.blueprint import Retention
+from counterfoil.hub import receipts, schedule
+from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, receipt
+from counterfoil.hub.store import Store
+
+log = structlog.get_logger()
+
+BATCH = 100
+"""Rows looked at in one transaction: a claim that has to wait for it does not notice."""
+REST = 4.0
+"""After each batch, so many times as long as it took: at most a fifth of the time goes into purging."""
+EVERY = 3600.0
+"""Seconds between two purges."""
+_PLACE = ("hub", "retention")
+
+
+@dataclass(frozen=True, slots=True)
+class _Aging:
+    """Rows that age: walked in `order`, in which `since` only grows; purged by what is in `ended`."""
+
+    name: str
+    table: sa.Table
+    order: tuple[sa.Column[Any], ...]
+    since: sa.Column[Any]
+    ended: sa.Column[Any]
+    subject: sa.ColumnElement[str]
+    blank: bool = False  # the row stays, only its body goes
+
+
+_THING: sa.ColumnElement[str] = receipt.c.system + ":" + receipt.c.kind + ":" + receipt.c.object_id
+_r, _d, _x, _e = receipt.c, delivery_log.c, exception.c, event.c
+_HISTORY = (
+    _Aging("receipts", receipt, (_r.id,), _r.received_at, _r.received_at, _THING),
+    _Aging("deliveries", delivery_log, (_d.id,), _d.ended_at, _d.ended_at, _d.subject),
+    _Aging("exceptions", exception, (_x.id,), _x.opened_at, _x.closed_at, _x.subject),
+    _Aging("events", event, (_e.recorded_at, _e.id), _e.recorded_at, _e.recorded_at, _e.subject),
+)
+_BODIES = _Aging("bodies", receipt, (_r.id,), _r.received_at, _r.received_at, _THING, blank=True)
+
+
+async def purge(store: Store, retention: Retention, *, dry_run: bool = False, rest: float = REST) -> Counter[str]:
+    """Purge what is due: how many receipts, deliveries, exceptions, events, search keys and bodies went.
+
+    `dry_run` only counts what would go. Raises what the store raised.
+    """
+    async with store.read() as connection:
+        now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    history, bodies = (now - age.total_seconds() for age in (retention.history, retention.bodies))
+    gone: Counter[str] = Counter()
+    for aging, after, before in [*((each, 0.0, history) for each in _HISTORY), (_BODIES, history, bodies)]:
+        place: Sequence[Any] | None = await _first_body(store) if aging.blank else ()
+        while place is not None:
+            began = time.monotonic()
+            async with store.read() if dry_run else store.write() as connection:
+                count, place = await _step(connection, aging, after, before, place, dry_run)
+            gone[aging.name] += count
+            await asyncio.sleep(0.0 if dry_run else rest * (time.monotonic() - began))
+    if gone["events"] and not dry_run:
+        gone["search keys"] = await _purge_keys(store, rest)
+    return +gone
+
+
+async def _step(
+    connection: AsyncConnection, aging: _Aging, after: float, before: float, place: Sequence[Any], dry_run: bool
+) -> tuple[int, Sequence[Any] | None]:
+    """One batch of what ended in [after, before): how many went, and the place to go on from; None at the end."""
+    behind = _behind(aging.order, place)
+    reach = sa.select(*aging.order, aging.since.label("since")).where(behind).order_by(*aging.order)
+    end = (await connection.execute(reach.offset(BATCH - 1).limit(1))).first()
+    due = sa.select(aging.table.c.id, aging.subject.label("subject")).where(behind)
+    due = due.where(aging.ended >= after, aging.ended < before)
+    if end is not None:
+        due = due.where(~_behind(aging.order, end[:-1]))
+    if aging.blank:
+        due = due.where(sa.func.length(receipt.c.body) > 0)
+    if not dry_run:  # what a replay is reading at this moment stays, or its deliveries would be about nothing
+        due = due.with_for_update(skip_locked=True)
+    rows = (await connection.execute(due)).all()
+    needed = await _needed(connection, {row.subject for row in rows})
+    mine = aging.table.c.id.in_([row.id for row in rows if row.subject not in needed])
+    if rows and not dry_run:
+        emptied = sa.update(receipt).where(mine).values(body=b"", headers={})
+        await connection.execute(emptied if aging.blank else sa.delete(aging.table).where(mine))
+    going_on = None if end is None or end.since >= before else end[:-1]
+    return sum(row.subject not in needed for row in rows), going_on
+
+
+async def _first_body(store: Store) -> Sequence[Any] | None:
+    """The place before the oldest body that is still kept: what was emptied before is not walked once more."""
+    async with store.read() as connection:
+        first = await connection.scalar(sa.select(sa.func.min(receipt.c.id)).where(sa.func.length(receipt.c.body) > 0))
+    return None if first is None else (first - 1,)
+
+
+def _behind(order: Sequence[sa.Column[Any]], place: Sequence[Any]) -> sa.ColumnElement[bool]:
+    if not place:
+        return sa.true()
+    return sa.tuple_(*order) > sa.tuple_(*(sa.literal(v, c.type) for v, c in zip(place, order, strict=True)))
+
+
+async def _needed(connection: AsyncConnection, subjects: Collection[str]) -> set[str]:
+    """Those that are unfinished, held, or before a person."""
+    if not subjects:
+        return set()
+    asked = sorted(subjects)
+    unfinished = sa.select(delivery.c.subject).where(delivery.c.subject.in_(asked))
+    waiting = sa.select(exception.c.subject).where(exception.c.subject.in_(asked), exception.c.status == "open")
+    return set((await connection.execute(sa.union(unfinished, waiting))).scalars())
+
+
+async def _purge_keys(store: Store, rest: float) -> int:
+    """The search keys of events that are gone. They are walked whole: no index is kept up only for this."""
+    order = (event_ref.c.kind, event_ref.c.value, event_ref.c.event_id)
+    gone, place = 0, None
+    while True:
+        began = time.monotonic()
+        behind = sa.select(event_ref).where(_behind(order, place or ())).order_by(*order).limit(BATCH).subquery()
+        orphaned = sa.select(behind, event.c.id).join(event, event.c.id == behind.c.event_id, isouter=True)
+        async with store.read() as connection:
+            rows = (await connection.execute(orphaned.order_by(*behind.c))).all()
+        keys = [row[:3] for row in rows if row.id is None]
+        if keys:
+            async with store.write() as connection:
+                made_anew = sa.exists().where(event.c.id == event_ref.c.event_id)
+                done = await connection.execute(sa.delete(event_ref).where(sa.tuple_(*order).in_(keys), ~made_anew))
+                gone += done.rowcount
+        if len(rows) < BATCH:
+            return gone
+        place = rows[-1][:3]
+        await asyncio.sleep(rest * (time.monotonic() - began))
+
+
+async def purge_once(
+    store: Store, retention: Retention, every: float = EVERY, turn: float = schedule.TURN
+) -> Counter[str] | None:
+    """Purge if it is due; None if it is not, or not our turn. Raises what the store raised."""
+    token = secrets.token_hex(8)
+    if await receipts.begin_poll(store, *_PLACE, token, turn) is None:
+        return None
+    gone: Counter[str] | None = None
+    try:
+        async with schedule.renewed(store, *_PLACE, token, turn):
+            gone = await purge(store, retention)
+    finally:
+        with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
+            await asyncio.shield(receipts.end_poll(store, *_PLACE, token, every, ok=gone is not None))
+    if gone:
+        log.info("purged", **{name.replace(" ", "_"): count for name, count in gone.items()})
+    return gone
+
+
+async def run(
+    store: Store, retention: Retention, stop: asyncio.Event, every: float = EVERY, turn: float = schedule.TURN
+) -> None:
+    """Purge every so many seconds until `stop`."""
+    while not stop.is_set():
+        try:
+            await purge_once(store, retention, every, turn)
+        except Exception as error:  # mostly the store out of reach; whatever it is, the rest of the schedule goes on
+            log.error("purge failed", error=type(error).__name__, detail=str(error)[:200])
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), min(every, 60.0))
