@@ -20,6 +20,7 @@ from counterfoil.hub import exceptions, receipts, schedule
 from counterfoil.hub.contract import Connector, Failure, Finding, Kind, Mark, Outcome
 from counterfoil.hub.schema import cursor, exception
 from counterfoil.hub.store import Store
+from counterfoil.hub.waiting import at_most
 
 log = structlog.get_logger()
 
@@ -160,5 +161,4 @@ async def _keep_caring(
             await care_once(store, system, connector, owner, every, hurry(blueprint, system), turn)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("store out of reach", error=type(error).__name__)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), min(every, 5.0))
+        await at_most(min(every, 5.0), stop)

@@ -19,6 +19,7 @@ from counterfoil.hub import care, exceptions, receipts, schedule, systems
 from counterfoil.hub.contract import WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome
 from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.store import Store
+from counterfoil.hub.waiting import at_most
 
 log = structlog.get_logger()
 
@@ -129,5 +130,4 @@ async def _keep_polling(
             log.error("store out of reach", error=type(error).__name__)
         except Exception as error:  # one bad page must not end the polling of all others
             log.error("poll broke", system=system, feed=feed.name, error=type(error).__name__, detail=str(error)[:200])
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), min(feed.every, hurry or feed.every, 5.0))
+        await at_most(min(feed.every, hurry or feed.every, 5.0), stop)

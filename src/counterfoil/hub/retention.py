@@ -25,6 +25,7 @@ from counterfoil.blueprint import Retention
 from counterfoil.hub import receipts, schedule
 from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, receipt
 from counterfoil.hub.store import Store
+from counterfoil.hub.waiting import at_most
 
 log = structlog.get_logger()
 
@@ -181,5 +182,4 @@ async def run(
             await purge_once(store, retention, every, turn)
         except Exception as error:  # mostly the store out of reach; whatever it is, the rest of the schedule goes on
             log.error("purge failed", error=type(error).__name__, detail=str(error)[:200])
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), min(every, 60.0))
+        await at_most(min(every, 60.0), stop)

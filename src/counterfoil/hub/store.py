@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from counterfoil.hub import schema
+from counterfoil.hub.waiting import at_most
 
 CHANNEL = "counterfoil"
 SQLITE_BUSY_SECONDS = 30
@@ -235,8 +236,7 @@ class Store:
 
     async def wait(self, seconds: float) -> None:
         """Until someone notifies, at most `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+        await at_most(seconds, self._wake)
         self._wake.clear()
 
     async def listen(self) -> None:
