@@ -87,7 +87,7 @@ def _choose(world: World, count: int, hours: range, statuses: tuple[str, ...]) -
     """Orders placed in `hours` that nobody changed yet and that are in one of these statuses."""
     fitting = [n for n, hour in world.placed.items() if hour in hours and n not in world.touched]
     world.dice.shuffle(fitting)
-    chosen = []
+    chosen: list[int] = []
     for number in fitting:
         if len(chosen) == count:
             break
@@ -108,9 +108,10 @@ def pay(world: World, hour: int) -> None:
                 world.happened[f"{order['status']} → {status}"] += 1
 
 
-def amend(world: World, hour: int, count: int) -> None:
+def amend(world: World, hour: int, count: int) -> int:
     """The customer wants more or less of it, or it sent somewhere else; nothing of it has been shipped yet."""
-    for number in _choose(world, count, range(hour - 2, hour), ("processing", "on-hold")):
+    chosen = _choose(world, count, range(hour - 2, hour), ("processing", "on-hold"))
+    for number in chosen:
         order = world.shop.shop.order(number)
         kind = world.dice.choice(("address", "quantity", "removed"))
         if kind == "address":
@@ -119,6 +120,7 @@ def amend(world: World, hour: int, count: int) -> None:
             change = _other_lines(order, kind)
         world.shop.shop.change(number, **change)
         world.happened[f"amended: {kind}"] += 1
+    return len(chosen)
 
 
 def _other_lines(order: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -163,16 +165,19 @@ def _other_lines(order: dict[str, Any], kind: str) -> dict[str, Any]:
     }
 
 
-def cancel(world: World, hour: int, count: int) -> None:
+def cancel(world: World, hour: int, count: int) -> int:
     """Cancelled before anything was shipped."""
-    for number in _choose(world, count, range(hour - 2, hour), ("processing", "on-hold")):
+    chosen = _choose(world, count, range(hour - 2, hour), ("processing", "on-hold"))
+    for number in chosen:
         world.shop.shop.change(number, status="cancelled")
         world.happened["cancelled"] += 1
+    return len(chosen)
 
 
-def refund(world: World, hour: int, count: int) -> None:
+def refund(world: World, hour: int, count: int) -> int:
     """Money back, days after: in full, by a line, or an amount, on orders old and new."""
-    for number in _choose(world, count, range(hour - 12), ("processing", "completed")):
+    chosen = _choose(world, count, range(hour - 12), ("processing", "completed"))
+    for number in chosen:
         order = world.shop.shop.order(number)
         kind = world.dice.choice(("in full", "amount", "line"))
         total = Decimal(order["total"])
@@ -184,6 +189,7 @@ def refund(world: World, hour: int, count: int) -> None:
             amount = total if kind == "in full" else (total / 4).quantize(Decimal("0.01"))
             world.shop.shop.refund(number, amount, "goodwill")
         world.happened[f"refunded: {kind}"] += 1
+    return len(chosen)
 
 
 # --- warehouse, buying and pricing in Odoo --------------------------------------------------------------------------
@@ -240,9 +246,8 @@ async def live(
         await asyncio.to_thread(place, world, hour, batch)
         await asyncio.to_thread(pay, world, hour)
         for act, share in shares.items():
-            owed[act] += share * len(batch)
-            count, owed[act] = int(owed[act]), owed[act] % 1
-            await asyncio.to_thread(act, world, hour, count)
+            owed[act] += share * len(batch)  # what finds no order to happen to now happens later
+            owed[act] -= await asyncio.to_thread(act, world, hour, int(owed[act]))
         await asyncio.to_thread(move_stock, world, moves * (hour + 1) // HOURS - moves * hour // HOURS)
         if hour in (HOURS // 4, HOURS // 2):
             await asyncio.to_thread(campaign, world, -20 if hour == HOURS // 4 else 25)
@@ -298,9 +303,11 @@ def listening(url: str) -> None:
 
 def _stock_up(odoo: Odoo) -> list[int]:
     """More articles, and plenty of each; the numbers of all that are counted."""
-    rows = [[f"week.p{n}", f"Article {n}", f"WEEK-{n:04}", "consu", "True", "12.5"] for n in range(EXTRA_ARTICLES)]
-    odoo.load("product.product", ["id", "name", "default_code", "type", "is_storable", "lst_price"], rows)
-    domain = [["is_storable", "=", True], ["default_code", "!=", False], ["active", "=", True]]
+    storable = dict(odoo.names.storable)
+    values = [str(value) for value in storable.values()]
+    rows = [[f"week.p{n}", f"Article {n}", f"WEEK-{n:04}", "12.5", *values] for n in range(EXTRA_ARTICLES)]
+    odoo.load("product.product", ["id", "name", "default_code", "lst_price", *storable], rows)
+    domain = [odoo.names.stocked(), ["default_code", "!=", False], ["active", "=", True]]
     return [p["id"] for p in odoo.read("product.product", domain, ["id"])]
 
 
