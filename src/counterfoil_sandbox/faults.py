@@ -15,16 +15,17 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-KINDS = ("latency", "status", "lost_answer", "reset", "throttle", "down")
+KINDS = ("latency", "late_answer", "status", "lost_answer", "reset", "throttle", "down")
 
 
 @dataclass
 class Fault:
     """One thing that goes wrong.
 
-    kind: latency (answer after `seconds`), status (answer `status` and `body` without doing the work),
+    kind: latency (answer after `seconds`), late_answer (do the work, answer after `seconds`),
+    status (answer `status` and `body` without doing the work),
     lost_answer (do the work, then drop the connection), reset (drop the connection before the work),
     throttle (429 with Retry-After `seconds`), down (drop every connection).
     path: a regular expression searched in the request's path. method: only this one, '' for any.
@@ -101,6 +102,12 @@ class Faulty:
         elif fault.kind == "latency":
             await asyncio.sleep(fault.seconds)
             await self.app(scope, receive, send)
+        elif fault.kind == "late_answer":
+            said: list[Message] = []
+            await self.app(scope, receive, _into(said))
+            await asyncio.sleep(fault.seconds)
+            for message in said:
+                await send(message)
         elif fault.kind == "status":
             await Response(fault.body, fault.status, media_type=fault.content_type)(scope, receive, send)
         elif fault.kind == "throttle":
@@ -115,6 +122,13 @@ class Faulty:
         if request.method == "POST":
             self.faults.waiting = [Fault(**f) for f in await request.json()]
         return JSONResponse({"waiting": [asdict(f) for f in self.faults.waiting], "played": self.faults.played})
+
+
+def _into(said: list[Message]) -> Send:
+    async def keep(message: Message) -> None:
+        said.append(message)
+
+    return keep
 
 
 async def _swallow(_message: Any) -> None:

@@ -9,6 +9,7 @@ Where it answers, it answers as the real server was seen to: status, error body,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import json
 import threading
@@ -29,7 +30,7 @@ from counterfoil_sandbox.odoo_methods import METHODS, PRIVATE, READING, Method, 
 from counterfoil_sandbox.odoo_models import INSTALLED, MODULE_MODELS
 from counterfoil_sandbox.odoo_schema import COMPUTED, SCHEMA, OdooError, Row
 from counterfoil_sandbox.odoo_store import Store
-from counterfoil_sandbox.serving import serve_forever
+from counterfoil_sandbox.serving import serve_forever, serving
 
 _ = odoo_actions  # registers its methods
 
@@ -71,6 +72,7 @@ class Odoo:
         self.denied: dict[str, set[str]] = {}
         self.serialization_failures = 0
         self.calls: list[tuple[str, str, int]] = []
+        self.history: list[tuple[str, str, float]] = []
         self._lock = threading.RLock()
 
     @property
@@ -94,6 +96,8 @@ class Odoo:
             store.begin()
             try:
                 result = self._dispatch(model, name, [ids] if isinstance(ids, int) else list(ids), arguments)
+                store.flush()
+                self._note_orders()
                 store.commit()
             except BaseException:
                 store.rollback()
@@ -133,6 +137,13 @@ class Odoo:
                 return odoo_load.lost_race(model, arguments["fields"], arguments["data"])
             raise OdooError(500, "psycopg2.errors.SerializationFailure", SERIALIZATION)
         return function(target, **arguments)
+
+    def _note_orders(self) -> None:
+        """What each order written by this call has become: origin, state, total."""
+        for number in self.store.written("sale.order"):
+            row = self.store.rows["sale.order"].get(number)
+            if row is not None:
+                self.history.append((row["origin"] or "", row["state"], row["amount_total"]))
 
     def rows(self, model: str) -> list[Row]:
         """Copies of all records of a model as they are kept, archived ones too, with one2many ids."""
@@ -245,6 +256,11 @@ async def _records(request: Request) -> Response:
     return JSONResponse(request.app.state.odoo.rows(model))
 
 
+async def _history(request: Request) -> Response:
+    """What became of orders, commit by commit: origin, state, total."""
+    return JSONResponse(request.app.state.odoo.history)
+
+
 async def _image(request: Request) -> Response:
     """What a browser gets at /web/image/<model>/<id>/<field>."""
     odoo: Odoo = request.app.state.odoo
@@ -305,6 +321,7 @@ def make_app(
             Route("/web/health", _health, methods=["GET", "POST"]),
             Route("/web/image/{model}/{number:int}/{field}", _image),
             Route("/_sandbox/records/{model}", _records),
+            Route("/_sandbox/history", _history),
             Route("/_sandbox/{door}", _control, methods=["POST"]),
         ]
     )
@@ -371,6 +388,7 @@ def main() -> None:
     """Serve the stand-in until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m counterfoil_sandbox.odoo", description=__doc__)
     parser.add_argument("--port", type=int, default=8069)
+    parser.add_argument("--calm-port", type=int, default=0, help="a second one, which no fault reaches")
     parser.add_argument("--api-key", default="sandbox-key")
     parser.add_argument("--database", default="sandbox")
     parser.add_argument("--currency", default="EUR")
@@ -382,7 +400,8 @@ def main() -> None:
     )
     seed(app, products=[f"SKU-{n:04d}" for n in range(1, options.products + 1)])
     print(f"Odoo 19 stand-in on http://127.0.0.1:{options.port}, database {options.database}", flush=True)
-    serve_forever(app, options.port)
+    with serving(app.inner, options.calm_port) if options.calm_port else contextlib.nullcontext():
+        serve_forever(app, options.port)
 
 
 if __name__ == "__main__":

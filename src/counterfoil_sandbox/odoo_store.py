@@ -109,6 +109,10 @@ class Store:
         """A point to roll back to."""
         return len(self._undo)
 
+    def written(self, model: str) -> list[int]:
+        """The model's records that this transaction has written so far, each once."""
+        return list(dict.fromkeys(number for table, number, _ in self._undo if table == model))
+
     def rollback(self, mark: int = 0) -> None:
         """Undo everything since `mark`; numbers once given are not given again, as with PostgreSQL."""
         while len(self._undo) > mark:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from counterfoil_sandbox.faults import Faulty
+from counterfoil_sandbox.faults import DroppedConnection, Faulty
 
 _NOT_FORWARDED = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding", "content-encoding"}
 _NOT_FORWARDED |= {"date", "server"}  # this server adds its own
@@ -23,7 +23,10 @@ def make_app(target: str) -> Faulty:
     async def forward(request: Request) -> Response:
         headers = {k: v for k, v in request.headers.items() if k not in _NOT_FORWARDED}
         address = target + request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        answer = await client.request(request.method, address, headers=headers, content=await request.body())
+        try:
+            answer = await client.request(request.method, address, headers=headers, content=await request.body())
+        except httpx.TransportError as error:  # what is behind is gone: so is what is in front
+            raise DroppedConnection(str(error)) from error
         headers = {k: v for k, v in answer.headers.items() if k not in _NOT_FORWARDED}
         return Response(answer.content, answer.status_code, headers)
 

@@ -263,7 +263,7 @@ class ErpSuite:
         late = asyncio.create_task(deliver(connect().operations["accept_order"], [item(of, level="quotation")]))
         while not erp.meeting.waiting:  # noqa: ASYNC110 - in another thread
             await asyncio.sleep(0.01)
-        other = connect(url=erp.place.url)  # past the proxy
+        other = connect(url=erp.place.url)  # past whoever holds requests back
         assert (await deliver(other.operations["accept_order"], [item(of, level="quotation")]))[0].kind is Kind.DONE
         erp.change_price(of, 11.11)
         erp.write(of, client_order_ref="see the letter")
