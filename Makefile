@@ -8,7 +8,8 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recorded week test e2e lint reference bench-odoo bench-stock bench-catalogue lock clean
+.PHONY: help demo recorded week test faults soak e2e lint reference lock clean
+.PHONY: bench-hub bench-odoo bench-stock bench-outage bench-catalogue
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,14 @@ test: lint  ## lint, then unit, integration and conformance tests
 	scripts/postgres up || [ $$? = 77 ]
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/integration tests/conformance
 
+# Budget: 10 minutes on two cores.
+faults: .venv/.dev  ## what happens when things die: fault tests, then fixed seeds of the soak on both stores
+	$(BIN)/pytest tests/faults
+	$(BIN)/python -m counterfoil_lab.soak --suite
+
+soak: .venv/.runtime  ## a shop under fire, judged from outside (MINUTES=1, SEED=1, STORE=sqlite or postgresql, ODOO=real or sandbox)
+	$(BIN)/python -m counterfoil_lab.soak
+
 # Budget: 10 minutes on two cores, of which about one is for getting Odoo from nothing.
 e2e: .venv/.dev  ## tests against a real Odoo 19 and 14
 	scripts/odoo19 up
@@ -41,6 +50,9 @@ lint: .venv/.dev  ## style, types, and that imports point downwards
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench-hub: .venv/.dev  ## the hub itself: the door and delivery, durability on (GROWTH=1000000: also as it grows, beside others)
+	$(BIN)/python bench/hub.py $(if $(GROWTH),--growth $(GROWTH))
+
 bench-odoo: .venv/.dev  ## how fast orders get into a real Odoo 19, durability on
 	COUNTERFOIL_ODOO_DURABLE=1 scripts/odoo19 up
 	$(BIN)/python bench/odoo.py
@@ -48,6 +60,9 @@ bench-odoo: .venv/.dev  ## how fast orders get into a real Odoo 19, durability o
 bench-stock: .venv/.dev  ## how long a stock change in a real Odoo 19 takes to the shop
 	scripts/odoo19 up
 	$(BIN)/python bench/stock.py
+
+bench-outage: .venv/.dev  ## how orders fare while a CRM on a defer flow is away for an hour, in ratio to when it is there
+	$(BIN)/python bench/outage.py
 
 bench-catalogue: .venv/.dev  ## 10,000 products linked and published, twice: time and calls per 1,000
 	$(BIN)/python bench/catalogue.py
@@ -63,7 +78,7 @@ lock:  ## work the locks out again (needs uv)
 	$(COMPILE) scripts/requirements-odoo19.txt -o scripts/requirements-odoo19.lock
 
 clean:  ## remove .venv, caches and what was built; what scripts/odoo19 and scripts/postgres keep stays
-	rm -rf .venv build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache .counterfoil
+	rm -rf .venv .bench build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache .counterfoil
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtualenv: .runtime is what a user needs, .dev is what tests need on top -------------------------------
