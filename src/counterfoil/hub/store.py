@@ -102,6 +102,7 @@ class Store:
         if self.is_sqlite:
             sa.event.listen(self.engine.sync_engine, "connect", _sqlite_connect)
             sa.event.listen(self.engine.sync_engine, "begin", _sqlite_begin)
+            sa.event.listen(self.engine.sync_engine, "handle_error", _sqlite_cancelled)
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -322,6 +323,13 @@ def _sqlite_connect(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
     cursor.close()
+
+
+def _sqlite_cancelled(context: sa.engine.ExceptionContext) -> None:
+    # The statement goes on in its thread and is rolled back after it. SQLAlchemy would take the connection for lost and
+    # close it in the middle of its transaction, whose lock then lives as long as any cursor of it.
+    if isinstance(context.original_exception, asyncio.CancelledError):
+        context.is_disconnect = False
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
