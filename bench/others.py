@@ -21,13 +21,14 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PYTHON = HERE.parent / ".bench/bin/python"
-PIECES = 2_000
+PIECES = 1_000
+LONGEST = 120
+"""Seconds for one of them."""
 
 DBOS = """
-import asyncio, json, sys, time
-from dbos import DBOS, Queue, DBOSConfig
+import json, sys, time
+from dbos import DBOS
 DBOS(config={"name": "bench", "system_database_url": sys.argv[1], "run_admin_server": False, "log_level": "ERROR"})
-queue = Queue("work", concurrency=32)
 
 @DBOS.step()
 def first(n): return n
@@ -39,6 +40,7 @@ def second(n): return n
 def piece(n): return second(first(n))
 
 DBOS.launch()
+queue = DBOS.register_queue("work", concurrency=32)
 began = time.perf_counter()
 handles = [queue.enqueue(piece, n) for n in range(int(sys.argv[2]))]
 for handle in handles:
@@ -106,11 +108,20 @@ def _redis(folder: Path) -> Iterator[str]:
         process.wait(20)
 
 
-def _run(program: Path, *arguments: str) -> dict[str, Any]:
-    ended = subprocess.run(
-        [PYTHON, program, *arguments], stdout=subprocess.PIPE, text=True, check=True, cwd=program.parent
-    )
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+def _run(program: Path, *arguments: str) -> float | str:
+    """Steps a second, or why they could not be measured."""
+    try:
+        ended = subprocess.run(
+            [PYTHON, program, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            cwd=program.parent,
+            timeout=LONGEST,
+        )
+        return float(json.loads(ended.stdout.splitlines()[-1])["per_s"])
+    except subprocess.SubprocessError as error:
+        return f"not measured: {type(error).__name__}"
 
 
 def measure(postgresql: str) -> dict[str, Any]:
@@ -122,13 +133,13 @@ def measure(postgresql: str) -> dict[str, Any]:
         folder = Path(name)
         (folder / "dbos_work.py").write_text(DBOS)
         for kind, url in (("postgresql", postgresql), ("sqlite", f"sqlite:///{folder}/dbos.db")):
-            found[f"dbos_{kind}_steps_per_s"] = _run(folder / "dbos_work.py", url, str(PIECES))["per_s"]
+            found[f"dbos_{kind}_steps_per_s"] = _run(folder / "dbos_work.py", url, str(PIECES))
         with _redis(folder) as url:
             (folder / "celery_work.py").write_text(CELERY % {"url": url})
             program = [PYTHON, "-m", "celery", "-A", "celery_work", "worker", "--pool", "prefork", "-c", "2"]
             worker = subprocess.Popen([*program, "--loglevel", "ERROR"], cwd=folder)
             try:
-                found["celery_redis_steps_per_s"] = _run(folder / "celery_work.py", url, str(PIECES))["per_s"]
+                found["celery_redis_steps_per_s"] = _run(folder / "celery_work.py", url, str(PIECES))
             finally:
                 worker.terminate()
                 worker.wait(30)
