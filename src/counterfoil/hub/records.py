@@ -120,16 +120,6 @@ async def keep_links(connection: AsyncConnection, store: Store, system: str, ids
     await connection.execute(statement, [{"b_canonical": k, "b_object": v} for k, v in sorted(ids.items())])
 
 
-async def links(connection: AsyncConnection, system: str, canonical_ids: Iterable[str]) -> dict[str, str]:
-    """Ids in `system` by canonical id."""
-    rows = await connection.execute(
-        sa.select(link.c.canonical_id, link.c.object_id).where(
-            link.c.system == system, link.c.canonical_id.in_(list(canonical_ids))
-        )
-    )
-    return {r.canonical_id: r.object_id for r in rows}
-
-
 async def keep_log(
     connection: AsyncConnection,
     store: Store,

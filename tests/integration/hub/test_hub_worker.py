@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from counterfoil.hub import carrying, exceptions, lanes, receipts, records, schema, systems
+from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Item, Kind, Outcome, done, rejected
 from counterfoil.hub.lanes import NewDelivery
 from counterfoil.hub.store import Store
@@ -544,20 +545,21 @@ async def test_a_call_that_broke_in_our_own_hands_does_not_keep_its_lease(
     house = House(store, erp=Fake(ERP, batch=1, parallel=2))
     go_on = asyncio.Event()
     house.erp.plan(subject(1), house.erp.waiting_for(go_on))
-    links, failures = records.links, 1
+    item, failures = carrying.item, 1
 
-    async def breaks_once(connection: Any, system: str, subjects: set[str]) -> dict[str, str]:
+    def breaks_once(work: Work) -> Item:
         nonlocal failures
-        if failures and subject(2) in subjects:
+        if failures and work.subject == subject(2):
             failures -= 1
             raise KeyError("a mistake of ours")
-        return await links(connection, system, subjects)
+        return item(work)
 
-    monkeypatch.setattr(records, "links", breaks_once)
+    monkeypatch.setattr(carrying, "item", breaks_once)
     await house.receive(payload(1), payload(2))
     async with house.working(house.worker(lease=0.4)):
         await until(lambda: made(house, subject(2)))
         go_on.set()
+    assert failures == 0
 
 
 # --- starting and stopping ----------------------------------------------------------------------------------------

@@ -8,15 +8,15 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from tests.fakes import until
+from tests.fakes import rows_of, until
 from tests.integration.woocommerce.woocommerce_catalogue import connector, product, shirt, stock
 
 from counterfoil.blueprint import Blueprint, parse
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.doors import assembly
-from counterfoil.hub import records
 from counterfoil.hub.contract import Connector, Feed, Observed, Operation, Raw
 from counterfoil.hub.receipts import Arrival, take
+from counterfoil.hub.schema import link
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import idle
 from counterfoil.retail.product import Product, StockLevel
@@ -78,8 +78,8 @@ class House:
             await asyncio.gather(work, return_exceptions=True)
 
     async def links(self, system: str, *ids: str) -> dict[str, str]:
-        async with self.store.read() as connection:
-            return dict(await records.links(connection, system, set(ids)))
+        rows = await rows_of(self.store, link, system=system)
+        return {r["canonical_id"]: r["object_id"] for r in rows if r["canonical_id"] in ids}
 
 
 @pytest.fixture
