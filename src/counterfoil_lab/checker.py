@@ -76,8 +76,8 @@ def odoo_orders(odoo: Odoo, origin: str) -> dict[str, list[OdooOrder]]:
     by_origin: dict[str, list[OdooOrder]] = defaultdict(list)
     for row in odoo.read("sale.order", [["origin", "=like", f"{origin}%"]], fields):
         name, unit = units[row["currency_id"][0]]
-        amounts = (Decimal(str(row[f"amount_{part}"])) for part in ("total", "untaxed", "tax"))
-        order = OdooOrder(row["name"], row["state"], *amounts, unit, name, step=step)
+        total, untaxed, tax = (Decimal(str(row[f"amount_{part}"])) for part in ("total", "untaxed", "tax"))
+        order = OdooOrder(row["name"], row["state"], total, untaxed, tax, unit, name, step=step)
         orders[row["id"]] = order
         by_origin[row["origin"]].append(order)
     _lines(odoo, orders)

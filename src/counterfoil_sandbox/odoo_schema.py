@@ -105,7 +105,7 @@ def required_error(model: str, name: str, label: str, model_label: str) -> OdooE
         "- delete: another model requires the record being deleted, you can archive it instead\n",
         name,
     )
-    error.model = model
+    error.model = model  # type: ignore[attr-defined]
     return error
 
 

@@ -28,7 +28,7 @@ class _DroppingProtocol(H11Protocol):
         super().handle_events()
         cycle = self.cycle
         if cycle is not None and not getattr(cycle, "drops", False):
-            cycle.drops = True
+            cycle.drops = True  # type: ignore[attr-defined]
             transport = self.transport
 
             async def send_500_response() -> None:

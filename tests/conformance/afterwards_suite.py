@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
-from erp_suite import NUMBERS, Accept, Connect, ErpSuite, Make, deliver
-from making import LYON, PARIS, about, account, given_back, item, line, order, refunded
-from odoo_place import Erp
+from tests.conformance.erp_suite import NUMBERS, Accept, Connect, ErpSuite, Make, deliver
+from tests.conformance.making import LYON, PARIS, about, account, given_back, item, line, order, refunded
+from tests.conformance.odoo_place import Erp
 
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.retail.order import LineKind, Order, Status

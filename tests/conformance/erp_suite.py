@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
-from making import LYON, PLACED, item, line, order
-from odoo_place import WRITES, Erp
+from tests.conformance.making import LYON, PLACED, item, line, order
+from tests.conformance.odoo_place import WRITES, Erp
 
 from counterfoil.hub.contract import Connector, Failure, Finding, Item, Kind, Mark, Operation, Outcome
 from counterfoil.retail.order import Line, LineKind, Order, Status

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from odoo_place import Erp
+from tests.conformance.odoo_place import Erp
 
 from counterfoil.connectors.odoo import Odoo
 from counterfoil.hub.contract import Observed, Raw

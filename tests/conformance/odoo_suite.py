@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from afterwards_suite import AfterwardsSuite
-from erp_suite import NUMBERS, Accept, Connect, Make, deliver, failed
-from making import item, line
-from odoo_place import RULES, Erp
+from tests.conformance.afterwards_suite import AfterwardsSuite
+from tests.conformance.erp_suite import NUMBERS, Accept, Connect, Make, deliver, failed
+from tests.conformance.making import item, line
+from tests.conformance.odoo_place import RULES, Erp
 
 from counterfoil.connectors.odoo import Rules, TaxRule, translate
 from counterfoil.hub.contract import Failure, Kind, Mark

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odoo_suite import OdooSuite
+from tests.conformance.odoo_suite import OdooSuite
 
 
 class TestOdooStandIn(OdooSuite):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("odoo_reading_suite")
+pytest.register_assert_rewrite("tests.conformance.odoo_reading_suite")
 
-from odoo_reading_suite import OdooReadingSuite  # noqa: E402
+from tests.conformance.odoo_reading_suite import OdooReadingSuite  # noqa: E402
 
 
 class TestReadingStandIn(OdooReadingSuite):

@@ -5,17 +5,16 @@ Where this machine cannot carry one, every test here is skipped with the one lin
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
-pytest.register_assert_rewrite("erp_suite", "afterwards_suite", "odoo_suite", "odoo_place")
+SUITES = ("erp_suite", "afterwards_suite", "odoo_suite", "odoo_place")
+pytest.register_assert_rewrite(*(f"tests.conformance.{suite}" for suite in SUITES))
 
-from odoo_place import Erp, before  # noqa: E402
-from odoo_real import RealErp, an_odoo, odoo19  # noqa: E402
+from tests.conformance.odoo_place import Erp, before  # noqa: E402
+from tests.e2e.odoo_real import RealErp, an_odoo, odoo19  # noqa: E402
 
 from counterfoil_lab.stage import OdooPlace  # noqa: E402
 

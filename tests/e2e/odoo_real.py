@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from odoo_place import Erp
+from tests.conformance.odoo_place import Erp
 
 from counterfoil.retail.order import Order
 from counterfoil_sandbox.serving import free_port

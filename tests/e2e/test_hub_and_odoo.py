@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from odoo_real import an_odoo, odoo19
+from tests.e2e.odoo_real import an_odoo, odoo19
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.doors.assembly import load

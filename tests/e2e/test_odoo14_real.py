@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from making import LYON, about, given_back, item, line, order, refunded
-from odoo_real import an_odoo
+from tests.conformance.making import LYON, about, given_back, item, line, order, refunded
+from tests.e2e.odoo_real import an_odoo
 
 from counterfoil.connectors.odoo import Odoo, Rules
 from counterfoil.connectors.odoo.client import Client

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from erp_suite import Accept, Connect, Make, deliver, failed
-from making import item, line
-from odoo_real import RealErp
-from odoo_suite import OdooSuite
+from tests.conformance.erp_suite import Accept, Connect, Make, deliver, failed
+from tests.conformance.making import item, line
+from tests.conformance.odoo_suite import OdooSuite
+from tests.e2e.odoo_real import RealErp
 
 from counterfoil.hub.contract import Failure, Kind
 from counterfoil.retail.order import LineKind

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from odoo_real import an_odoo
 from tests import order_life
+from tests.e2e.odoo_real import an_odoo
 from tests.order_life import ROWS, Played, Row
 
 from counterfoil_lab.agreement import agreed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from odoo_place import Erp
+from tests.conformance.odoo_place import Erp
 
 from counterfoil.connectors.odoo import Rules
 from counterfoil.hub.contract import Mark

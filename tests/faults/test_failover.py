@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from tests.conftest import CANNOT_BE_HAD, SCRIPT
+from tests.fakes import ERP, Fake, House, arrival, assert_one_status, payload, rows_of, subject, until
 
 from counterfoil.hub import schema
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store, open_store
-from fakes import ERP, Fake, House, arrival, assert_one_status, payload, rows_of, subject, until
 
 BEFORE, AFTER = 150, 150
 """Orders acknowledged before the primary dies, and after the standby has taken over."""

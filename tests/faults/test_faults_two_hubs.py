@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from two_hubs import CANCELS_PER_SECOND, TwoHubs, two_hubs
+from tests.fakes import assert_one_status
+from tests.faults.two_hubs import CANCELS_PER_SECOND, TwoHubs, two_hubs
 
 from counterfoil.hub import schema, systems
 from counterfoil.hub.worker import idle
 from counterfoil_lab import warehouse
 from counterfoil_lab.checker import passed
 from counterfoil_sandbox.woocommerce import make_order
-from fakes import assert_one_status
 
 HERE = Path(__file__).parent
 

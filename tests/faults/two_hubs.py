@@ -30,6 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from tests.conftest import empty
+from tests.fakes import rows_of
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.doors import assembly
@@ -44,7 +45,6 @@ from counterfoil_sandbox.odoo import make_app as make_odoo
 from counterfoil_sandbox.serving import serving
 from counterfoil_sandbox.woocommerce import RECORDINGS, ShopApp
 from counterfoil_sandbox.woocommerce import make_app as make_shop
-from fakes import rows_of
 
 ZONES = {"one": "Asia/Kolkata", "two": "America/St_Johns"}
 CANCELS_PER_SECOND = 2

@@ -41,7 +41,7 @@ class Scene:
         """A running hub; with its webhooks at the shop unless said."""
         async with hub(load(self.file)) as running:
             if webhooks:
-                await running.connectors["web"].ensure_webhooks(running.url)
+                await running.connectors["web"].ensure_webhooks(running.url)  # type: ignore[attr-defined]
             yield running
 
     def verdict(self) -> dict[str, object]:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests.conftest import ON_POSTGRESQL, ON_SQLITE
+from tests.fakes import ERP, SHOP, Fake, House, assert_one_status, at, hasten, payload, raw, rows_of, subject
 from tests.integration.doors.conftest import Scene
 from tests.integration.doors.test_command_line import also
 
@@ -24,7 +25,6 @@ from counterfoil.hub import exceptions, poller, schema
 from counterfoil.hub.contract import Feed, Page, Raw, rejected
 from counterfoil.hub.rewinding import rewind
 from counterfoil.hub.store import AlreadyServing, Store, open_store, serving_alone
-from fakes import ERP, SHOP, Fake, House, assert_one_status, at, hasten, payload, raw, rows_of, subject
 
 OVERLAPS = {SHOP: timedelta(minutes=2), ERP: timedelta(minutes=2)}
 

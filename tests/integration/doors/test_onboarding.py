@@ -17,6 +17,7 @@ from counterfoil.doors.onboarding import Linked, Unfit
 from counterfoil.hub import linking, records
 from counterfoil.hub.contract import Failure, Kind, Outcome, Page, Raw
 from counterfoil.hub.schema import cursor, receipt
+from counterfoil.hub.schema import link as link_
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import EVENT_TYPES
 
@@ -64,7 +65,10 @@ async def link(
 
 async def links(store: Store, system: str, *canonical: str) -> dict[str, str]:
     async with store.read() as connection:
-        return await records.links(connection, system, canonical)
+        known = sa.select(link_.c.canonical_id, link_.c.object_id).where(
+            link_.c.system == system, link_.c.canonical_id.in_(canonical)
+        )
+        return {row.canonical_id: row.object_id for row in await connection.execute(known)}
 
 
 SHIRT = [

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import empty
+from tests.fakes import rows_of
 from tests.integration.doors.conftest import Scene, at_rest, until
 from tests.integration.doors.test_command_line import COMMAND, also, counterfoil
 from tests.integration.doors.test_whole_hub import paid
@@ -19,7 +20,6 @@ from counterfoil.doors.assembly import load
 from counterfoil.doors.serve import ROLES, Hub, hub
 from counterfoil.hub import schema
 from counterfoil.hub.store import Store
-from fakes import rows_of
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +84,7 @@ async def test_processes_of_one_role_each_are_one_hub(on_postgresql: Scene) -> N
         for role in ("doors", "workers", "workers", "schedule", "schedule"):
             hubs[role].append(await stack.enter_async_context(hub(plan, (role,))))
         door = hubs["doors"][0]
-        await door.connectors["web"].ensure_webhooks(door.url)
+        await door.connectors["web"].ensure_webhooks(door.url)  # type: ignore[attr-defined]
         numbers = [paid(scene) for _ in range(20)]
         scene.shop.shop.set_quirks(missing=1.0)
         numbers += [paid(scene) for _ in range(5)]  # only a poll can find these
@@ -101,7 +101,7 @@ async def test_a_process_of_one_role_does_nothing_of_the_others(scene: Scene) ->
     async with scene.hub(webhooks=False) as running:  # makes the cursors: from here on changes are news
         await until(lambda: _polled(running))
     async with hub(load(scene.file), ("doors",)) as running:
-        await running.connectors["web"].ensure_webhooks(running.url)
+        await running.connectors["web"].ensure_webhooks(running.url)  # type: ignore[attr-defined]
         paid(scene)
         await until(lambda: rows_of(running.store, schema.delivery))
         assert {r["worker"] for r in await rows_of(running.store, schema.lane)} == {None}

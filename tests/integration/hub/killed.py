@@ -12,10 +12,11 @@ import asyncio
 import sys
 from pathlib import Path
 
+from tests.fakes import ERP, SHOP, Fake, House, payload, raw, subject
+
 from counterfoil.hub import poller, receipts
 from counterfoil.hub.contract import Item, Outcome
 from counterfoil.hub.store import Store, serving_alone
-from fakes import ERP, SHOP, Fake, House, payload, raw, subject
 
 ORDERS = 5
 LEASE = 1.0

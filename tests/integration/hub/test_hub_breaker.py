@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, SHOP, Fake, House, assert_one_status, failing, hasten, payload, rows_of, subject, until
 
 from counterfoil.hub import alerts, exceptions, schema, systems
 from counterfoil.hub.contract import Kind, Outcome, rejected
@@ -14,7 +15,6 @@ from counterfoil.hub.store import Store
 from counterfoil.hub.systems import take_probe
 from counterfoil.hub.worker import Worker
 from counterfoil.retail.events import at_utc
-from fakes import ERP, SHOP, Fake, House, assert_one_status, failing, hasten, payload, rows_of, subject, until
 
 Another = Callable[[], Awaitable[Store]]
 

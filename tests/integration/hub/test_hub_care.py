@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, SHOP, Fake, House, blueprint, failing, hasten, payload, raw, rows_of, subject, until
 
 from counterfoil.hub import care, poller, schema
 from counterfoil.hub.contract import Finding, Kind, Mark
 from counterfoil.hub.store import Store
-from fakes import ERP, SHOP, Fake, House, blueprint, failing, hasten, payload, raw, rows_of, subject, until
 
 OFF = Finding("webhook order.created", Mark.FAILED, "It is switched off.", "Look at the shop's log.")
 SLOW = Finding("webhook order.updated", Mark.WARNING, "Three deliveries failed.", "Look at the door's log.")

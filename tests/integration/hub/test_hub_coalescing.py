@@ -9,11 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import empty
-
-from counterfoil.hub import carrying, claiming, exceptions, lanes, schema
-from counterfoil.hub.contract import Item, Kind, Outcome, done, rejected
-from counterfoil.hub.store import Store
-from fakes import (
+from tests.fakes import (
     ERP,
     SHOP,
     Fake,
@@ -28,6 +24,10 @@ from fakes import (
     subject,
     until,
 )
+
+from counterfoil.hub import carrying, claiming, exceptions, lanes, schema
+from counterfoil.hub.contract import Item, Kind, Outcome, done, rejected
+from counterfoil.hub.store import Store
 
 PUBLISH = "  - {on: stock.changed, from: erp, do: shop.publish_stock}\n"
 PASSING = "  - {on: stock.changed, from: erp, do: shop.publish_stock, on_exception: pass}\n"

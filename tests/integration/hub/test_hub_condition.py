@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
+from tests.fakes import ERP, SHOP, House, payload
 
 from counterfoil.blueprint import Limits, parse_rate
 from counterfoil.doors import assembly
@@ -13,7 +14,6 @@ from counterfoil.hub.contract import Kind, Outcome
 from counterfoil.hub.room import Room
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import streams_of
-from fakes import ERP, SHOP, House, payload
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "blueprint.yaml"
 

@@ -10,13 +10,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import empty
+from tests.fakes import (
+    ERP,
+    FLOWS,
+    SHOP,
+    Fake,
+    House,
+    arrival,
+    assert_one_status,
+    at,
+    decode_order,
+    payload,
+    rows_of,
+    subject,
+)
 
 from counterfoil.hub import exceptions, lanes, receipts, records, schema
 from counterfoil.hub.contract import Item, Observed, Outcome, rejected
 from counterfoil.hub.decode import Decision, Process
 from counterfoil.hub.lanes import DECODE, NewDelivery
 from counterfoil.hub.store import Store, open_store
-from fakes import ERP, FLOWS, SHOP, Fake, House, arrival, assert_one_status, at, decode_order, payload, rows_of, subject
 
 # --- states become events -----------------------------------------------------------------------------------
 

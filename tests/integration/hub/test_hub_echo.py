@@ -7,6 +7,20 @@ import dataclasses
 from typing import Any
 
 import pytest
+from tests.fakes import (
+    ERP,
+    FLOWS,
+    SHOP,
+    House,
+    assert_one_status,
+    at,
+    decode_order,
+    order,
+    payload,
+    rows_of,
+    subject,
+    until,
+)
 
 from counterfoil.hub import decode, schema
 from counterfoil.hub.contract import Item, Kind, Observed, Outcome, done
@@ -15,7 +29,6 @@ from counterfoil.hub.records import Known
 from counterfoil.hub.store import Store
 from counterfoil.processes.orders import orders
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, Shipment, ShipmentState
-from fakes import ERP, FLOWS, SHOP, House, assert_one_status, at, decode_order, order, payload, rows_of, subject, until
 
 TELL = (
     FLOWS

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.fakes import ERP, FLOWS, House, assert_one_status, at, payload, rows_of, subject
 
 from counterfoil.hub import exceptions, lanes, schema
 from counterfoil.hub.contract import rejected
 from counterfoil.hub.exceptions import NoSuchException, NotOpen
 from counterfoil.hub.store import Store
-from fakes import ERP, FLOWS, House, assert_one_status, at, payload, rows_of, subject
 
 NO_SKU = rejected("unknown_sku", "No product MUG.", "Make the product.")
 PASSING = FLOWS.replace("do: erp.accept_order}", "do: erp.accept_order, on_exception: pass}", 1)

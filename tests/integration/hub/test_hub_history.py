@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.fakes import SHOP, House, assert_one_status, at, payload, raw, rows_of, stock_level, subject, told_by_erp
 
 from counterfoil.hub import records, schema
 from counterfoil.hub.contract import Item, Outcome, done
 from counterfoil.hub.receipts import Arrival, take
 from counterfoil.hub.store import Store
 from counterfoil.retail.fulfilment import ErpState, Fulfilment
-from fakes import SHOP, House, assert_one_status, at, payload, raw, rows_of, stock_level, subject, told_by_erp
 
 CUT_OVER = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)  # the orders were placed at nine
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from killed import ORDERS, FolderErp, feeding_shop
 from tests.conftest import ON_SQLITE
+from tests.fakes import SHOP, House, assert_one_status, hasten, payload, rows_of, subject, until
+from tests.integration.hub.killed import ORDERS, FolderErp, feeding_shop
 
 import counterfoil
 from counterfoil.hub import poller, schema
 from counterfoil.hub.store import AlreadyServing, Store, serving_alone
-from fakes import SHOP, House, assert_one_status, hasten, payload, rows_of, subject, until
 
 HERE = Path(__file__).parent
 
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 @contextlib.contextmanager
 def a_process_at(moment: str, store_url: str, folder: Path) -> Iterator[None]:
     """A process that has come to the moment, and is killed by SIGKILL at the end of the block."""
-    paths = [str(Path(counterfoil.__file__).parents[1]), str(HERE.parents[1])]
+    paths = [str(Path(counterfoil.__file__).parents[1]), str(HERE.parents[2])]
     process = subprocess.Popen(
         [sys.executable, str(HERE / "killed.py"), moment, store_url, str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},

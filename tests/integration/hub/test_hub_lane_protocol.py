@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 from tests.conftest import ON_POSTGRESQL, migrate, postgres
+from tests.fakes import ERP
 
 from counterfoil.hub import claiming, lanes, schema
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.lanes import Fenced, LaneKey, NewDelivery, Settled
 from counterfoil.hub.store import Store
-from fakes import ERP
 
 EXAMPLES = int(os.environ.get("COUNTERFOIL_EXAMPLES") or 0)
 SETTINGS = settings(

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import empty
+from tests.fakes import ERP, House, assert_one_status, at, payload, rows_of, subject
 
 from counterfoil.hub import claiming, lanes, schema
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.lanes import Fenced, NewDelivery, Settled
 from counterfoil.hub.store import Store
-from fakes import ERP, House, assert_one_status, at, payload, rows_of, subject
 
 
 def delivery(key: str, operation: str = "accept_order", stream: str = "order", **more: Any) -> NewDelivery:

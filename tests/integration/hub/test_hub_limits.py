@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, FLOWS, Fake, House, payload, rows_of, subject, until
 
 from counterfoil.blueprint import Limits, parse_rate
 from counterfoil.hub import limits, room, schema
@@ -15,7 +16,6 @@ from counterfoil.hub.limits import Turn, take_turn
 from counterfoil.hub.room import Room
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker
-from fakes import ERP, FLOWS, Fake, House, payload, rows_of, subject, until
 
 Another = Callable[[], Awaitable[Store]]
 

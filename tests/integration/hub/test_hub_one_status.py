@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import empty
+from tests.fakes import ERP, FLOWS, SHOP, Fake, House, assert_one_status, at, failing, hasten, payload, rows_of, subject
 
 from counterfoil.hub import exceptions, lanes, schema
 from counterfoil.hub.contract import Kind, Outcome, rejected
 from counterfoil.hub.exceptions import NotOpen
 from counterfoil.hub.store import Store
-from fakes import ERP, FLOWS, SHOP, Fake, House, assert_one_status, at, failing, hasten, payload, rows_of, subject
 
 EVERY_FLOW = (
     FLOWS

@@ -10,12 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
-from counterfoil.hub import exceptions, schema, systems
-from counterfoil.hub.contract import Kind, Outcome, rejected
-from counterfoil.hub.retry import BREAKER_CAP, BREAKER_FIRST
-from counterfoil.hub.store import Store
-from fakes import (
+from tests.fakes import (
     ERP,
     FLOWS,
     Fake,
@@ -29,6 +24,11 @@ from fakes import (
     subject,
     until,
 )
+
+from counterfoil.hub import exceptions, schema, systems
+from counterfoil.hub.contract import Kind, Outcome, rejected
+from counterfoil.hub.retry import BREAKER_CAP, BREAKER_FIRST
+from counterfoil.hub.store import Store
 
 AWAY = failing(Kind.DOWN, "unreachable", message="The ERP does not answer.")
 WRONG_KEY = failing(Kind.MISCONFIGURED, "bad_key", message="The ERP refuses the key.")

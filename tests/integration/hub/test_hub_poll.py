@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import SHOP, Fake, House, at, failing, hasten, payload, raw, rows_of, subject, until
 
 from counterfoil.hub import poller, receipts, schema, systems
 from counterfoil.hub.contract import Feed, Kind, Page, rejected
 from counterfoil.hub.poller import poll_once
 from counterfoil.hub.store import Store
-from fakes import SHOP, Fake, House, at, failing, hasten, payload, raw, rows_of, subject, until
 
 
 def shop_with(orders: int, page_size: int = 2) -> Fake:

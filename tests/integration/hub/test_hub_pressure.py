@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, SHOP, Fake, House, payload, rows_of, subject, until
 
 from counterfoil.blueprint import Pressure, parse_duration
 from counterfoil.hub import pressure, schema, systems
@@ -14,7 +15,6 @@ from counterfoil.hub.lanes import DECODE
 from counterfoil.hub.pressure import Gauge, Reading, is_high
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker, streams_of
-from fakes import ERP, SHOP, Fake, House, payload, rows_of, subject, until
 
 FLOWS = """\
   - {on: order.placed, do: erp.accept_order, when_down: critical}

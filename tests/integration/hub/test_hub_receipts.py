@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.fakes import ERP, SHOP, House, arrival, assert_one_status, at, payload, raw, rows_of
 
 from counterfoil.hub import receipts, schema
 from counterfoil.hub.lanes import DECODE
 from counterfoil.hub.receipts import Arrival, GroupCommit
 from counterfoil.hub.store import Store
-from fakes import ERP, SHOP, House, arrival, assert_one_status, at, payload, raw, rows_of
 
 # --- kept and queued together -------------------------------------------------------------------------------
 

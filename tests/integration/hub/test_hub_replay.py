@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, FLOWS, SHOP, House, assert_one_status, at, order, payload, rows_of, stock_level, subject
 
 from counterfoil.hub import replay, schema
 from counterfoil.hub.contract import rejected
@@ -15,7 +16,6 @@ from counterfoil.hub.replay import Choice, Progress
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import streams_of
 from counterfoil.retail.events import at_utc
-from fakes import ERP, FLOWS, SHOP, House, assert_one_status, at, order, payload, rows_of, stock_level, subject
 
 PUBLISH = FLOWS + "  - {on: stock.changed, from: erp, do: shop.publish_stock}\n"
 

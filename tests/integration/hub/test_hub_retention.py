@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, SHOP, Fake, House, at, failing, payload, rows_of, subject, until
 
 from counterfoil.blueprint import Retention
 from counterfoil.hub import exceptions, replay, retention, schema, timeline
 from counterfoil.hub.contract import Kind, rejected
 from counterfoil.hub.store import Store
-from fakes import ERP, SHOP, Fake, House, at, failing, payload, rows_of, subject, until
 
 DAY = 86400.0
 NOTHING_KEPT = Retention(bodies=timedelta(milliseconds=1), history=timedelta(milliseconds=1))

@@ -13,12 +13,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from tests.conftest import BOTH
+from tests.fakes import House, assert_one_status, payload, rows_of, subject, until
 from tests.integration.hub.test_hub_store import database
 
 from counterfoil.hub import schema
 from counterfoil.hub import store as store_module
 from counterfoil.hub.store import Store, StoreError, change_tables, open_store
-from fakes import House, assert_one_status, payload, rows_of, subject, until
 
 MIGRATIONS = str(Path(store_module.__file__).parent / "migrations")
 REVISIONS = [r.revision for r in ScriptDirectory(MIGRATIONS).walk_revisions()][::-1]

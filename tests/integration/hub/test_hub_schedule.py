@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.fakes import SHOP, Fake, hasten, payload, raw, rows_of, until
 
 from counterfoil.hub import care, poller, schema
 from counterfoil.hub.contract import Feed, Finding, Page
 from counterfoil.hub.store import Store
-from fakes import SHOP, Fake, hasten, payload, raw, rows_of, until
 
 Another = Callable[[], Awaitable[Store]]
 

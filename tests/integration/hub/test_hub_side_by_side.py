@@ -10,8 +10,22 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import sqlalchemy as sa
-from test_hub_lanes import claim, delivery, finished, queue, settle
 from tests.conftest import ON_POSTGRESQL
+from tests.fakes import (
+    ERP,
+    FLOWS,
+    SHOP,
+    Fake,
+    House,
+    arrival,
+    assert_one_status,
+    at,
+    decode_order,
+    payload,
+    rows_of,
+    subject,
+)
+from tests.integration.hub.test_hub_lanes import claim, delivery, finished, queue, settle
 
 from counterfoil.hub import exceptions, lanes, receipts, records, schema
 from counterfoil.hub.contract import Item, Kind, Outcome, rejected
@@ -19,7 +33,6 @@ from counterfoil.hub.lanes import Fenced, NewDelivery
 from counterfoil.hub.receipts import Arrival, GroupCommit
 from counterfoil.hub.store import Store
 from counterfoil.processes.orders import judge
-from fakes import ERP, FLOWS, SHOP, Fake, House, arrival, assert_one_status, at, decode_order, payload, rows_of, subject
 
 DICE = random.Random(20261102)
 

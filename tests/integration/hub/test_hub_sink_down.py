@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import OPERATIONS, Fake, House, assert_one_status, at, failing, payload, rows_of, until
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, parse
 from counterfoil.hub import schema
@@ -20,7 +21,6 @@ from counterfoil.hub.retry import BREAKER_CAP
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker
 from counterfoil.retail.events import EVENT_TYPES
-from fakes import OPERATIONS, Fake, House, assert_one_status, at, failing, payload, rows_of, until
 
 CRM = "crm"
 BLUEPRINT = """\

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.fakes import ERP, Fake, House, assert_one_status, payload, rows_of, subject, until
 
 from counterfoil.hub import lanes, schema, worker
 from counterfoil.hub.store import Store
-from fakes import ERP, Fake, House, assert_one_status, payload, rows_of, subject, until
 
 
 @pytest.fixture(autouse=True)

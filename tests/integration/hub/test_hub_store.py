@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from tests.conftest import BOTH, ON_POSTGRESQL
+from tests.fakes import House, payload, rows_of, subject, until
 
 import counterfoil
 from counterfoil.hub import schema
 from counterfoil.hub.store import AlreadyServing, Store, StoreError, open_store, serving_alone, upgrade
-from fakes import House, payload, rows_of, subject, until
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from tests.fakes import ERP, FLOWS, SHOP, House, at, failing, payload, rows_of, subject, until
 
 from counterfoil.hub import exceptions, schema, timeline
 from counterfoil.hub.contract import Kind, Outcome, rejected
@@ -20,11 +21,9 @@ from counterfoil.retail.fulfilment import (
     ShipmentState,
 )
 from counterfoil.retail.money import Money
-from fakes import ERP, FLOWS, SHOP, House, at, failing, payload, rows_of, subject, until
 
 NO_SKU = rejected("unknown_sku", "No product MUG.", "Make the product.", "KeyError: MUG")
 FULFILLED = Fulfilment(
-    system=ERP,
     order=subject(1),
     id="7",
     number="S00007",

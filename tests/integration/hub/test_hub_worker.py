@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
-from counterfoil.hub import carrying, exceptions, lanes, receipts, records, schema, systems
-from counterfoil.hub.claiming import Work
-from counterfoil.hub.contract import Item, Kind, Outcome, done, rejected
-from counterfoil.hub.lanes import NewDelivery
-from counterfoil.hub.store import Store
-from fakes import (
+from tests.fakes import (
     ERP,
     FLOWS,
     SHOP,
@@ -30,6 +24,12 @@ from fakes import (
     subject,
     until,
 )
+
+from counterfoil.hub import carrying, exceptions, lanes, receipts, records, schema, systems
+from counterfoil.hub.claiming import Work
+from counterfoil.hub.contract import Item, Kind, Outcome, done, rejected
+from counterfoil.hub.lanes import NewDelivery
+from counterfoil.hub.store import Store
 
 NO_SKU = rejected("unknown_sku", "No product MUG.", "Make the product.", "KeyError: MUG")
 LOST_RACE = Outcome(Kind.RETRY, "lost_race", technical="could not serialize access due to concurrent update")

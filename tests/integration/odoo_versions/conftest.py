@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
-pytest.register_assert_rewrite("erp_suite", "afterwards_suite", "odoo_suite", "odoo_place")
+SUITES = ("erp_suite", "afterwards_suite", "odoo_suite", "odoo_place")
+pytest.register_assert_rewrite(*(f"tests.conformance.{suite}" for suite in SUITES))
 
-from odoo_place import Erp, standing_in  # noqa: E402
+from tests.conformance.odoo_place import Erp, standing_in  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=[14, 16, 18])

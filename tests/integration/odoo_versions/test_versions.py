@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from erp_suite import NUMBERS, deliver
-from making import LYON, about, given_back, item, line, order, refunded
-from odoo_place import WRITES, StandInErp
+from tests.conformance.erp_suite import NUMBERS, deliver
+from tests.conformance.making import LYON, about, given_back, item, line, order, refunded
+from tests.conformance.odoo_place import WRITES, StandInErp
 
 from counterfoil.connectors.odoo import Odoo
 from counterfoil.hub.contract import Failure, Item, Kind, Mark, Outcome

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import ERP, OPERATIONS, Fake, hasten, rows_of, told_by_erp
 from tests.woocommerce_shop import T0, fulfilment, invoice, settings, shipment
 
 from counterfoil.blueprint import Catalogue, ConnectorInfo, OperationInfo, parse
@@ -21,7 +22,6 @@ from counterfoil.retail.events import EVENT_TYPES
 from counterfoil.retail.fulfilment import Fulfilment, ShipmentState
 from counterfoil_sandbox.woocommerce import ShopApp
 from counterfoil_sandbox.woocommerce_orders import make_order
-from fakes import ERP, OPERATIONS, Fake, hasten, rows_of, told_by_erp
 
 WEB = "web-eu"
 BLUEPRINT = f"""\

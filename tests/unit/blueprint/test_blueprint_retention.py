@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.fakes import CATALOGUE
 
 from counterfoil.blueprint import Blueprint, Retention, dump, examine_text, parse, render
-from fakes import CATALOGUE
 
 PLAN = "counterfoil: 1\nsystems: {shop: {connector: fake}}\n"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import decode_order, payload
 
 from counterfoil.blueprint import OrderChoices
 from counterfoil.hub.contract import Observed
 from counterfoil.hub.decode import compare
 from counterfoil.hub.records import Known, state_digest
 from counterfoil.processes.orders import IGNORED, orders
-from fakes import decode_order, payload
 
 EARLY, LATE = "2026-11-02T10:00:00+00:00", "2026-11-02T10:00:01+00:00"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tests.fakes import ERP, SHOP, blueprint, subject
+
 from counterfoil.hub import flows
 from counterfoil.retail.events import Event
-from fakes import ERP, SHOP, blueprint, subject
 
 STREAMS = {
     "erp.accept_order": "order",

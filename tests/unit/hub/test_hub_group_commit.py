@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from tests.fakes import arrival, payload
 
 from counterfoil.hub import receipts
 from counterfoil.hub.receipts import Arrival, GroupCommit
-from fakes import arrival, payload
 
 
 class CountingStore:

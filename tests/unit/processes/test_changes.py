@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import ERP, stock_level
 
 from counterfoil.hub.contract import Observed
 from counterfoil.hub.receipts import IMPORT
@@ -16,7 +17,6 @@ from counterfoil.retail.entity import Entity
 from counterfoil.retail.events import Event
 from counterfoil.retail.party import Account, Customer
 from counterfoil.retail.product import Product, Variant
-from fakes import ERP, stock_level
 
 READ = "2026-11-02T10:00:00Z"
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import at, order
 
 from counterfoil.blueprint import OrderChoices
 from counterfoil.hub.receipts import IMPORT
 from counterfoil.processes.orders import CANCELLED, NOT_WANTED, PLACED, WAITING, judge, level
 from counterfoil.retail.events import EVENT_TYPES, Event
 from counterfoil.retail.order import Order, Status
-from fakes import at, order
 
 states = st.fixed_dictionaries(
     {

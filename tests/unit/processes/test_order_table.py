@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.fakes import at, order
 
 from counterfoil.blueprint import OrderChoices
 from counterfoil.hub.decode import Decision
 from counterfoil.hub.receipts import IMPORT
 from counterfoil.processes.orders import judge, level, wanted
 from counterfoil.retail.order import Status
-from fakes import at, order
 
 DEFAULT = OrderChoices()
 PAID = {"paid": "2026-11-02T09:30:00+00:00"}

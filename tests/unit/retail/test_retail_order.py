@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import LYON, PARIS, PLACED, line, order
 from pydantic import ValidationError
+from tests.conformance.making import LYON, PARIS, PLACED, line, order
 
 from counterfoil.retail.money import Money, smallest_unit
 from counterfoil.retail.order import Discount, LineKind, Order, Payment, Refund, Status

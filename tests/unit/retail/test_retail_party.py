@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import PARIS
+from tests.conformance.making import PARIS
 
 from counterfoil.retail.events import at_utc, event_id, hashed_ref
 from counterfoil.retail.party import Address, Customer, fingerprint, normal_email, normal_phone, normal_vat

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.sandbox.odoo_scenarios import SCENARIOS, Refused, play, recorded
 
 from counterfoil_sandbox.odoo import Odoo, make_app
 from counterfoil_sandbox.odoo_schema import SCHEMA, OdooError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from odoo_scenarios import SCENARIOS, Refused, play, recorded
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from making import PARIS, order
+from tests.conformance.making import PARIS, order
 
 from counterfoil.connectors.odoo.customers import external_id, keys
 from counterfoil.retail.order import Order

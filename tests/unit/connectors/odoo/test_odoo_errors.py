@@ -200,6 +200,6 @@ def test_a_message_without_rows_blames_nobody() -> None:
 
 
 def _job(id: str) -> Job:
-    from making import item, order
+    from tests.conformance.making import item, order
 
     return Job(item(order(id)), order(id), True)

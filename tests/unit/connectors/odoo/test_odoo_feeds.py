@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from an_odoo import START, AnOdoo
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.connectors.odoo.an_odoo import START, AnOdoo
 
 from counterfoil.connectors.odoo import Odoo
 from counterfoil.connectors.odoo.feeds import OFTEN, SELDOM, Bodies, Polled, Timing, timing
@@ -171,7 +171,7 @@ async def test_the_cursor_does_not_move_before_the_page_is_kept() -> None:
         put(odoo, number, 7)
     pages = feed.poll(cursor)
     first: Page = await anext(pages)
-    await pages.aclose()
+    await pages.aclose()  # type: ignore[attr-defined]
     assert [raw.object_id for raw in first.receipts] == ["1"]
     odoo.later(60)
     told, _ = await drain(feed, first.cursor)
@@ -280,7 +280,7 @@ async def test_a_walk_that_was_broken_off_goes_on_where_it_was() -> None:
         kept = page.cursor
         if page.receipts:
             break
-    await pages.aclose()
+    await pages.aclose()  # type: ignore[attr-defined]
     assert kept["walk"]["after"] == 4
     told, cursor = await drain(polled(odoo, walk="thing", batch=4), kept)
     assert sorted(map(int, told)) == [5, 6, 7, 8, 9, 10]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from making import PARIS, line, order
+from tests.conformance.making import PARIS, line, order
 
 from counterfoil.connectors.odoo.lookups import (
     Reference,

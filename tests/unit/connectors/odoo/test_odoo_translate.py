@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import line, order
+from tests.conformance.making import line, order
 
 from counterfoil.connectors.odoo.translate import (
     MOST_PRICE_DIGITS,

@@ -395,6 +395,7 @@ def test_any_change_gives_an_order_or_a_bad_payload(data: st.DataObject) -> None
         return
     assert isinstance(seen, Observed)
     state = seen.state
+    assert isinstance(state, Order)
     assert state.net + state.tax + state.rounding == state.total
     assert Order.model_validate_json(state.model_dump_json()) == state
     state.model_dump_json().encode()
