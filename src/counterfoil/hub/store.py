@@ -14,6 +14,7 @@ import re
 import socket
 import sqlite3
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -93,7 +94,7 @@ class Store:
         self._compiled: dict[Callable[[Store], sa.Executable], tuple[str, Callable[[Any], tuple[Any, ...]]]] = {}
         options: dict[str, Any] = {"json_serializer": as_json}
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
+            options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS, "factory": _LetsGo}
             options["pool_size"], options["max_overflow"] = 8, 16
         else:
             options["pool_size"], options["max_overflow"], options["pool_pre_ping"] = 10, 20, True
@@ -315,6 +316,25 @@ def _keep_alive(connection: Any) -> None:
     for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}.items():
         if (option := getattr(socket, name, None)) is not None:  # not every system has them all
             channel.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class _LetsGo(sqlite3.Connection):
+    """Lets go of its statements before it rolls back, as it did before Python 3.11: one that was cancelled in the
+    middle of its rows is still under way for SQLite, which refuses every commit of this connection until it ends."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        cursor = super().cursor(*args, **options)
+        self._cursors.add(cursor)
+        return cursor
+
+    def rollback(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        super().rollback()
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
