@@ -40,7 +40,7 @@ def second(n): return n
 def piece(n): return second(first(n))
 
 DBOS.launch()
-queue = DBOS.register_queue("work", concurrency=32)
+queue = DBOS.register_queue("work", polling_interval_sec=0.1)
 began = time.perf_counter()
 handles = [queue.enqueue(piece, n) for n in range(int(sys.argv[2]))]
 for handle in handles:
@@ -52,7 +52,7 @@ DBOS.destroy()
 CELERY = """
 import json, sys, time
 from celery import Celery, chain
-app = Celery("celery_work", broker=sys.argv[1] if len(sys.argv) > 2 else "%(url)s", backend="%(url)s")
+app = Celery("celery_work", broker="%(url)s", backend="%(url)s")
 app.conf.update(task_acks_late=True, worker_prefetch_multiplier=16, broker_connection_retry_on_startup=True)
 
 @app.task
@@ -63,7 +63,7 @@ def second(n): return n
 
 def main():
     began = time.perf_counter()
-    results = [chain(first.s(n), second.s()).apply_async() for n in range(int(sys.argv[2]))]
+    results = [chain(first.s(n), second.s()).apply_async() for n in range(int(sys.argv[1]))]
     for result in results:
         result.get()
     print(json.dumps({"per_s": len(results) * 2 / (time.perf_counter() - began)}))
@@ -136,10 +136,10 @@ def measure(postgresql: str) -> dict[str, Any]:
             found[f"dbos_{kind}_steps_per_s"] = _run(folder / "dbos_work.py", url, str(PIECES))
         with _redis(folder) as url:
             (folder / "celery_work.py").write_text(CELERY % {"url": url})
-            program = [PYTHON, "-m", "celery", "-A", "celery_work", "worker", "--pool", "prefork", "-c", "2"]
+            program = [PYTHON, "-m", "celery", "--quiet", "-A", "celery_work", "worker", "--pool", "prefork", "-c", "2"]
             worker = subprocess.Popen([*program, "--loglevel", "ERROR"], cwd=folder)
             try:
-                found["celery_redis_steps_per_s"] = _run(folder / "celery_work.py", url, str(PIECES))
+                found["celery_redis_steps_per_s"] = _run(folder / "celery_work.py", str(PIECES))
             finally:
                 worker.terminate()
                 worker.wait(30)

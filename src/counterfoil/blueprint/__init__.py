@@ -13,18 +13,13 @@ from counterfoil.blueprint.model import (
     OrderChoices,
     PaymentRow,
     Pressure,
-    Rate,
     Retention,
-    Secret,
-    SecretMissing,
     System,
     TaxRow,
-    format_duration,
-    parse_duration,
-    parse_rate,
 )
 from counterfoil.blueprint.problems import BlueprintError, Problem
 from counterfoil.blueprint.render import dump, render
+from counterfoil.blueprint.values import Rate, Secret, SecretMissing, format_duration, parse_duration, parse_rate
 
 __all__ = [
     "HUB_ASK",

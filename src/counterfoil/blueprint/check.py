@@ -12,18 +12,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
-from counterfoil.blueprint.model import (
-    HUB,
-    HUB_ASK,
-    Channel,
-    Flow,
-    PaymentRow,
-    Retention,
-    System,
-    TaxRow,
-    format_duration,
-)
+from counterfoil.blueprint.model import HUB, HUB_ASK, Channel, Flow, PaymentRow, Retention, System, TaxRow
 from counterfoil.blueprint.problems import Path, Problem, choice, dotted, nearest, quoted
+from counterfoil.blueprint.values import format_duration
 from counterfoil.blueprint.yamlread import Source
 
 Row = TypeVar("Row")

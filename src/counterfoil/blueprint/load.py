@@ -28,14 +28,13 @@ from counterfoil.blueprint.model import (
     OrderChoices,
     PaymentRow,
     Pressure,
-    Remedy,
     Retention,
-    Secret,
     System,
     TaxRow,
 )
 from counterfoil.blueprint.problems import BlueprintError, Path, Problem, choice, described, nearest, quoted
 from counterfoil.blueprint.secrets import REFERENCE, Lookup, NotGiven
+from counterfoil.blueprint.values import Remedy, Secret
 from counterfoil.blueprint.yamlread import Source
 
 _SECTIONS = (

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from counterfoil.blueprint.catalogue import Catalogue
-from counterfoil.blueprint.model import HUB_ASK, Blueprint, Channel, Flow, Secret, System, TaxRow, format_duration
+from counterfoil.blueprint.model import HUB_ASK, Blueprint, Channel, Flow, System, TaxRow
+from counterfoil.blueprint.values import Secret, format_duration
 
 _WHEN_DOWN = {
     "critical": "waits; a person is told when it takes too long",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from counterfoil.blueprint.model import Secret
 from counterfoil.blueprint.problems import quoted
+from counterfoil.blueprint.values import Secret
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MAX_FILE = 65_536  # bytes; a key or a certificate is far smaller

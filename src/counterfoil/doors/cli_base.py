@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from counterfoil.blueprint import Blueprint, BlueprintError, parse_rate
-from counterfoil.blueprint.model import parse_moment
+from counterfoil.blueprint.values import parse_moment
 from counterfoil.doors import assembly, serve, setup
 from counterfoil.doors.onboarding import Unfit
 from counterfoil.hub import exceptions

@@ -251,3 +251,38 @@ audit = sa.Table(
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
 )
+
+promise = sa.Table(  # what must have happened by when, by the process promises of the blueprint
+    "promise",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, nullable=False),  # the fact that made it
+    sa.Column("began_at", Seconds, nullable=False),
+    sa.Column("due_at", Seconds, nullable=False),
+    sa.Column("missed_at", Seconds),  # when its absence was put before a person
+    sa.Column("ended_at", Seconds),
+    sa.Column("ended_as", sa.Text),  # kept, late or void; NULL: still open
+)
+sa.Index(
+    "promise_due",
+    promise.c.due_at,
+    sqlite_where=promise.c.ended_at.is_(None),
+    postgresql_where=promise.c.ended_at.is_(None),
+)
+sa.Index("promise_ended", promise.c.name, promise.c.ended_at)
+
+blueprint_change = sa.Table(  # what was in force from when, who changed it, why, and who approved it
+    "blueprint_change",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # as YAML with every default, secrets as their references
+    sa.Column("sections", sa.JSON, nullable=False),  # the names of the parts that differ from the one before
+    sa.Column("proposed_at", Seconds, nullable=False),
+    sa.Column("proposed_by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("approved_at", Seconds),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("in_force_at", Seconds),
+)
