@@ -19,7 +19,17 @@ import structlog
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import claiming, decode, exceptions, flows, lanes, records, systems
 from counterfoil.hub.claiming import Work
-from counterfoil.hub.contract import Connector, Failure, Item, Kind, Observed, Operation, Outcome, rejected
+from counterfoil.hub.contract import (
+    ONE_OPERATION,
+    Connector,
+    Failure,
+    Item,
+    Kind,
+    Observed,
+    Operation,
+    Outcome,
+    rejected,
+)
 from counterfoil.hub.decode import Process
 from counterfoil.hub.lanes import DECODE, Fenced, LaneKey, NewDelivery, Settled
 from counterfoil.hub.retelling import Retell, retold
@@ -154,7 +164,7 @@ class Carrier:
             events = [e for w, o in finished for e in _emitted(w, o, clock)]
             events += await retold(connection, self.retells, events)
             queued = await self._keep_events(connection, events)
-            wait = await self._system_state(connection, system, [o for _, o in pairs])
+            wait = await self._system_state(connection, system, pairs[0][0].operation, [o for _, o in pairs])
             await lanes.settle(connection, self.store, [_settled(w, o, wait) for w, o in pairs], queued)
             linked = {k: v for w, o in finished for k, v in {w.subject: o.link, **o.links}.items() if v}
             await records.keep_links(connection, self.store, system, linked)
@@ -162,16 +172,18 @@ class Carrier:
             bad = [(_blamed(w), o, self._owner(o)) for w, o in pairs if o.kind in (Kind.REJECTED, Kind.BUG)]
             await exceptions.open_for_work(connection, self.store, bad)
 
-    async def _system_state(self, connection: Any, system: str, outcomes: Sequence[Outcome]) -> float:
+    async def _system_state(self, connection: Any, system: str, operation: str, outcomes: Sequence[Outcome]) -> float:
         closing = next((o for o in outcomes if o.kind in (Kind.DOWN, Kind.THROTTLED, Kind.MISCONFIGURED)), None)
         if closing is None:
             if any(o.kind is not Kind.RETRY for o in outcomes) and system != "hub":
-                await systems.reopen(connection, self.store, system)
+                await systems.reopen(connection, self.store, system, operation)
             return 0.0
-        log.warning("system closed", system=system, outcome=str(closing.kind), reason=closing.reason)
-        wait = await systems.close_system(connection, self.store, system, closing)
+        alone = operation if closing.kind is Kind.MISCONFIGURED and closing.reason in ONE_OPERATION else ""
+        closed = systems.part(system, alone) if alone else system
+        log.warning("closed", system=closed, outcome=str(closing.kind), reason=closing.reason)
+        wait = await systems.close_system(connection, self.store, closed, closing)
         if closing.kind is Kind.MISCONFIGURED:
-            await exceptions.open_for_system(connection, self.store, system, closing, self._owner(closing))
+            await exceptions.open_for_system(connection, self.store, system, closing, self._owner(closing), alone)
         return wait
 
     # --- both -----------------------------------------------------------------------------------------------

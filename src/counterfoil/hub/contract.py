@@ -37,7 +37,11 @@ WHOLE_SYSTEM = frozenset(
 )
 """Reasons of a misconfigured outcome that no call to the system gets around: its address, its credentials, the
 version or company behind them. A feed that fails so closes the system. One that fails for another reason (a right on
-products, a module, an odd list) stops alone; an operation that is misconfigured closes the system for any reason."""
+products, a module, an odd list) stops alone."""
+
+ONE_OPERATION = frozenset({"no_right", "no_settings", "tax_basis_differs"})
+"""Reasons of a misconfigured outcome that say nothing of the system's other operations: a right on one kind of record,
+a setting that only this one needs. The operation pauses alone; for any other reason the whole system closes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,9 @@ async def _go_on(connection: AsyncConnection, store: Store, row: Any, status: st
     if row.delivery_id is None:
         if status == "retried":  # probe the system at once
             await connection.execute(
-                sa.update(system_state).where(system_state.c.system == row.system).values(open_until=store.now)
+                sa.update(system_state)
+                .where(system_state.c.system.in_([row.system, f"{row.system}.{row.operation}"]))
+                .values(open_until=store.now)
             )
             await store.notify(connection)
     elif row.held:

@@ -2,6 +2,7 @@
 
 A call that fails as a whole opens it: the system's lanes park, and nobody calls it until its time has come. Then one
 worker, whoever takes the right to it, tries one delivery; what comes of it opens the system for all or parks it again.
+An operation that alone is misconfigured has a state of its own, under `system.operation`.
 """
 
 from __future__ import annotations
@@ -38,8 +39,13 @@ class Closed:
     probing: bool
 
 
+def part(system: str, operation: str) -> str:
+    """What an operation's own state stands under. No system's name has a dot."""
+    return f"{system}.{operation}"
+
+
 async def closed(store: Store) -> dict[str, Closed]:
-    """The systems whose last call failed as a whole; the others are fine."""
+    """The systems whose last call failed as a whole, and the operations that alone are paused; the others are fine."""
     async with store.read() as connection:
         return await closed_now(connection, store)
 
@@ -89,15 +95,16 @@ async def close_system(connection: AsyncConnection, store: Store, system: str, o
     return float(await connection.scalar(statement.returning(system_state.c.open_until - store.now)) or 0.0)
 
 
-async def reopen(connection: AsyncConnection, store: Store, system: str) -> None:
-    """The system answered: call it freely again. What a person was told of it as a whole is over."""
-    if await store.run(connection, _reopened, {"system": system}):
-        await exceptions.close_for_system(connection, store, system)
+async def reopen(connection: AsyncConnection, store: Store, system: str, operation: str = "") -> None:
+    """The system answered, and the operation worked: call both freely. What a person was told of them is over."""
+    for (name,) in await store.run(connection, _reopened, {"system": system, "operation": part(system, operation)}):
+        await exceptions.close_for_system(connection, store, system, operation if name != system else "")
 
 
 def _reopened(store: Store) -> sa.Update:
     state = system_state.c
-    mine = (state.system == sa.bindparam("system"), state.failures > sa.literal_column("0"))
+    one_of_both = state.system.in_((sa.bindparam("system"), sa.bindparam("operation")))
+    mine = (one_of_both, state.failures > sa.literal_column("0"))
     return sa.update(system_state).where(*mine).values(failures=sa.literal_column("0")).returning(state.system)
 
 

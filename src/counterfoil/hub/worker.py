@@ -33,6 +33,7 @@ from counterfoil.hub.retelling import Retell
 from counterfoil.hub.retry import backoff
 from counterfoil.hub.schema import HELD, lane
 from counterfoil.hub.store import Store
+from counterfoil.hub.systems import Closed
 
 log = structlog.get_logger()
 
@@ -48,6 +49,8 @@ GRACE = 8.0
 """Seconds that calls in flight have to end by themselves when the worker is told to stop."""
 CUT_OFF = 1.0
 """Seconds before a lane comes due again whose call was cut off: the other side may still be at work on it."""
+PAUSED = 1.0
+"""Seconds, at the least, before a lane is looked at again whose operation is paused while its system is not."""
 WATCH = 2.0
 """Seconds between two looks at what need not be known at every turn."""
 DECODE_BATCH = 50
@@ -114,7 +117,7 @@ class Worker:
         self.latest_only = {f.do for f in blueprint.flows if f.when_down == "latest_only"}
         self._learnt: Collection[str] = ()  # systems whose answers asked for less, as last read
         self._not_before: dict[tuple[str, str], float] = {}  # by (system, stream), on the monotonic clock
-        self._probes: dict[str, str] = {}  # by system: the token of the right to try one call
+        self._probes: dict[str, str] = {}  # by system or operation: the token of the right to try one call
         self._slots: set[str] = set()
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._leases: dict[asyncio.Task[None], dict[LaneKey, str]] = {}
@@ -224,9 +227,9 @@ class Worker:
                 continue
             state = closed.get(system) if stream != DECODE else None
             if state is None:
-                started |= await self._take(system, stream)
+                started |= await self._take(system, stream, closed)
             elif state.wait <= 0 and not state.probing:
-                started |= await self._probe(system, stream)
+                started |= await self._probe(system, stream, closed)
         return started
 
     def _free(self, system: str, stream: str) -> int:
@@ -245,23 +248,35 @@ class Worker:
             return free
         return min(free, most - sum(n for (s, t), n in running.items() if s == system and t != DECODE))
 
-    async def _probe(self, system: str, stream: str) -> bool:
+    async def _probe(self, system: str, stream: str, closed: Mapping[str, Closed]) -> bool:
         """Try one delivery of a closed system, if the right to that can be had; whether it was started."""
-        token = secrets.token_hex(8)
-        if not await systems.take_probe(self.store, system, token, self.lease):
+        if not await self._take_probe(system):
             return False
-        self._probes[system] = token
         started = False
         try:
-            started = await self._take(system, stream, token)
+            started = await self._take(system, stream, closed, probe=system)
         finally:
             if not started:
-                await self._end_probe(system, token)
+                await self._end_probe(system)
         return started
 
-    async def _end_probe(self, system: str, token: str) -> None:
-        self._probes.pop(system, None)
-        await systems.end_probe(self.store, system, token)
+    async def _take_probe(self, closed: str) -> bool:
+        token = secrets.token_hex(8)
+        if not await systems.take_probe(self.store, closed, token, self.lease):
+            return False
+        self._probes[closed] = token
+        return True
+
+    async def _end_probe(self, closed: str) -> None:
+        if token := self._probes.pop(closed, ""):
+            await systems.end_probe(self.store, closed, token)
+
+    async def _of_paused(self, paused: str, state: Closed, group: list[Work]) -> list[Work]:
+        """What may be done now of an operation that is paused alone: one delivery when it is time to try, else none."""
+        one = state.wait <= 0 and not state.probing and await self._take_probe(paused)
+        left = group[1:] if one else group
+        await lanes.release(self.store, {w.lane: w.token for w in left}, max(state.wait, PAUSED))
+        return group[:1] if one else []
 
     async def _watch(self) -> None:
         """Look around every WATCH seconds."""
@@ -289,7 +304,7 @@ class Worker:
             (o.parallel for (s, _), o in self.operations.items() if (s, o.stream) == (system, stream)), default=1
         )
 
-    async def _take(self, system: str, stream: str, probe: str = "") -> bool:
+    async def _take(self, system: str, stream: str, closed: Mapping[str, Closed], probe: str = "") -> bool:
         if stream == DECODE:
             works = await claiming.claim(self.store, self.name, system, stream, DECODE_BATCH, self.lease, DECODE_DEPTH)
             if works:
@@ -313,6 +328,10 @@ class Worker:
             if operation is None:
                 await self.carrier.refuse(system, name, group)
                 continue
+            tried = probe
+            if (state := closed.get(paused := systems.part(system, name))) is not None:
+                group = await self._of_paused(paused, state, group)
+                tried = paused
             while group and free > 0:
                 chosen, touched, group = self._choose(operation, group, self._batch(system, operation))
                 if not chosen:
@@ -323,8 +342,10 @@ class Worker:
                     await lanes.release(self.store, {w.lane: w.token for w in (*chosen, *group)}, turn.wait)
                     group = []
                     break
-                self._start(self._carry(operation, chosen, turn, probe), chosen, touched)
-                started, free = True, free - 1
+                self._start(self._carry(operation, chosen, turn, tried), chosen, touched)
+                started, free, tried = True, free - 1, ""
+            if tried and tried != probe:
+                await self._end_probe(tried)
             unused += group
         if started:
             self.gauge.started((system, stream), time.monotonic())
@@ -355,7 +376,7 @@ class Worker:
                 if turn.slot:
                     await limits.free_slot(self.store, turn.slot)
                 if probe:
-                    await self._end_probe(system, probe)
+                    await self._end_probe(probe)
 
     def _batch(self, system: str, operation: Operation) -> int:
         name, limit = f"{system}.{operation.name}", self.limits.get(system)
