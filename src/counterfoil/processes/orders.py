@@ -117,7 +117,7 @@ def judge(
 def _placed(before: Order | None, stage: str, now: Order, why: str, fact: Callable[..., Event]) -> tuple[Event, ...]:
     """What an order tells that is wanted from now on: all that has happened to it until now."""
     events = [fact("order.placed", why)]
-    known = _refunded(before) if before is not None and stage == CANCELLED else frozenset[Any]()
+    known = _booked(before, now) if before is not None and stage == CANCELLED else frozenset[Any]()
     unpaid = now.paid_at is None and now.status in _AWAITS_MONEY
     if _refunded(now) - known and not unpaid:  # taken over as it was sold, then the refund: so the money adds up
         events.append(fact("order.refunded", "money was given back before it was taken over"))
@@ -150,12 +150,16 @@ def _gave_back(before: Order | None, now: Order) -> bool:
     """Whether refunds came (or went: the shop deletes one) since `before`. What was never paid cannot be given back."""
     if before is None or _never_paid(before, now):
         return False
-    # refunds of an order that was not paid yet were not booked: they are once its money is there (cash on delivery)
-    unbooked = before.paid_at is None and (before.status in _AWAITS_MONEY or now.paid_at is not None)
-    earlier = frozenset[Any]() if unbooked else _refunded(before)
+    earlier = _booked(before, now)
     gone = {id_ for id_, _ in earlier} - {r.id for r in now.refunds}
     in_full = now.is_refunded_in_full and not before.is_refunded_in_full
     return bool(_refunded(now) - earlier) or bool(gone) or in_full
+
+
+def _booked(before: Order, now: Order) -> frozenset[tuple[str, bool]]:
+    """The refunds that were told of: of an order not paid yet none, they are once its money is there (F31)."""
+    unbooked = before.paid_at is None and (before.status in _AWAITS_MONEY or now.paid_at is not None)
+    return frozenset() if unbooked else _refunded(before)
 
 
 def _never_paid(before: Order, now: Order) -> bool:
