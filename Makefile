@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help demo recorded week test faults soak e2e lint reference lock clean
-.PHONY: bench-hub bench-odoo bench-stock bench-outage bench-catalogue
+.PHONY: bench-hub bench-odoo bench-stock bench-outage bench-catalogue bench-customers bench-master bench-drift
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ test: lint  ## lint, then unit, integration and conformance tests
 
 # Budget: 10 minutes on two cores.
 faults: .venv/.dev  ## what happens when things die: fault tests, then fixed seeds of the soak on both stores
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest -n 2 --dist loadfile tests/faults
 	$(BIN)/python -m counterfoil_lab.soak --suite
 
 soak: .venv/.runtime  ## a shop under fire, judged from outside (MINUTES=1, SEED=1, STORE=sqlite or postgresql, ODOO=real or sandbox)
@@ -45,8 +45,8 @@ e2e: .venv/.dev  ## tests against a real Odoo 19 and 14
 	$(BIN)/pytest tests/e2e
 
 lint: .venv/.dev  ## style, types, and that imports point downwards
-	$(BIN)/ruff check . scripts/odoo19 scripts/odoo14 scripts/postgres
-	$(BIN)/ruff format --check . scripts/odoo19 scripts/odoo14 scripts/postgres
+	$(BIN)/ruff check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium
+	$(BIN)/ruff format --check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -64,8 +64,18 @@ bench-stock: .venv/.dev  ## how long a stock change in a real Odoo 19 takes to t
 bench-outage: .venv/.dev  ## how orders fare while a CRM on a defer flow is away for an hour, in ratio to when it is there
 	$(BIN)/python bench/outage.py
 
+bench-customers: .venv/.dev  ## 100,000 customers linked on both sides, killed in the middle
+	$(BIN)/python bench/customers.py
+
+bench-master: .venv/.dev  ## products, customers and a campaign between a shop and a real Odoo 19, both ways, twice
+	scripts/odoo19 up
+	$(BIN)/python bench/master.py
+
 bench-catalogue: .venv/.dev  ## 10,000 products linked and published, twice: time and calls per 1,000
 	$(BIN)/python bench/catalogue.py
+
+bench-drift: .venv/.dev  ## 10,000 orders and 10,000 articles compared: time, calls, memory, what is found
+	$(BIN)/python bench/drift.py
 
 reference: .venv/.dev  ## write docs/reference again from the code
 	$(BIN)/python scripts/reference.py

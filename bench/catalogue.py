@@ -268,7 +268,7 @@ def main() -> int:
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     try:
         for url in urls.values():
-            _wait_for(url)
+            wait_for(url)
         with tempfile.TemporaryDirectory(prefix="counterfoil-catalogue-") as folder:
             text = BLUEPRINT.format(folder=folder, shop=urls["web"], odoo=urls["odoo"])
             report = asyncio.run(run(parse(text, known=assembly.catalogue(), environ=SECRETS), urls, count))
@@ -283,7 +283,8 @@ def main() -> int:
     return 0 if report["ok"] else 1
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str) -> None:
+    """Until the stand-in there answers. Raises RuntimeError."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:

@@ -24,9 +24,18 @@ from pydantic_core import PydanticUndefined
 
 from counterfoil.blueprint import Blueprint, format_duration, parse
 from counterfoil.blueprint import model as blueprint_model
+from counterfoil.blueprint.approvals import Approvals
+from counterfoil.blueprint.calendars import Calendar
+from counterfoil.blueprint.drift import Drift
+from counterfoil.blueprint.identity import ArticleRules, CustomerRules
+from counterfoil.blueprint.ownership import Ownership
+from counterfoil.blueprint.pricing import PriceRules
+from counterfoil.blueprint.promising import Promise
+from counterfoil.blueprint.quality import QualityRules
 from counterfoil.connectors.odoo import versions
 from counterfoil.doors import assembly
 from counterfoil.retail.events import EVENT_TYPES
+from counterfoil.retail.mapping import Overlays, Way
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -170,24 +179,43 @@ _PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("flows", blueprint_model.Flow),
     ("channels: SHOP", blueprint_model.Channel),
     ("orders", blueprint_model.OrderChoices),
-    ("customers", blueprint_model.CustomerRules),
+    ("owners: OBJECT", Ownership),
+    ("channels: SHOP: assortment", blueprint_model.Assortment),
+    ("customers", CustomerRules),
+    ("products", ArticleRules),
+    ("prices", PriceRules),
+    ("quality", QualityRules),
     ("taxes", blueprint_model.TaxRow),
     ("payments", blueprint_model.PaymentRow),
     ("exceptions", blueprint_model.ExceptionOwners),
     ("pressure", blueprint_model.Pressure),
+    ("calendars: NAME", Calendar),
+    ("promises: NAME", Promise),
+    ("drift", Drift),
+    ("approvals", Approvals),
 )
 _SECTIONS = {
     "store": "`sqlite:///file.db` or `postgresql://user:${PASSWORD}@host/database`",
     "systems": "the systems by name; see below",
-    "owners": "which system owns `order`, `customer`, `product` and `stock`",
+    "owners": "which system owns `order`, `customer`, `product` and `stock`, or each of their fields",
     "flows": "a list of flows; see below",
     "channels": "what each shop is told; see below",
     "orders": "see below",
     "customers": "see below",
     "taxes": "see below",
     "payments": "see below",
+    "mappings": "fields by expressions: a system, an object, a field and a JMESPath expression",
+    "statuses": "order states of a shop's own: a system, `order`, its state and ours",
     "exceptions": "see below",
     "pressure": "see below",
+    "products": "see below",
+    "prices": "see below",
+    "quality": "see below",
+    "calendars": "open hours by name; see below",
+    "promises": "promises by name; see below",
+    "drift": "see below",
+    "approvals": "see below",
+    "profiles": "what is otherwise, by profile: any of these keys",
 }
 _SYSTEM = {
     "poll": "a duration such as 60s: how often it is polled; without it as its connector does",
@@ -230,6 +258,41 @@ def _default(field: FieldInfo) -> str:
     if value is None or value == "" or value is PydanticUndefined or isinstance(value, BaseModel):
         return ""
     return f"`{value}`"
+
+
+# Mappings
+
+
+def mappings() -> str:
+    """Each connector's fields and states in the retail language, and what a blueprint may map itself."""
+    lines = ["# Mappings", "", MADE, ""]
+    lines += [
+        "Which field of a system is which field of the retail language, and which way it crosses: `in`, `out` or both. "
+        "`[]` stands for each of a list. [map fields](../how-to/map-fields.md) says how a blueprint adds to it.",
+        "",
+    ]
+    for name, info in assembly.catalogue().connectors.items():
+        lines += [f"## {name}", ""]
+        for object_ in dict.fromkeys(row.object for row in info.rows):
+            rows = [row for row in info.rows if row.object == object_]
+            lines += [f"### {name}: {object_}", ""]
+            lines += table(
+                ("field", "way", "theirs", "how", "note"),
+                ((f"`{r.field}`", r.way.value, code(r.theirs), r.how.name, r.note) for r in rows),
+            )
+        hows = {row.how.name: row.how.words for row in info.rows if row.how.words}
+        lines += [f"### {name}: how", "", *table(("how", "what is done"), hows.items())]
+        states = ((r.object, f"`{r.state}`", code(r.theirs), r.way.value, r.note) for r in info.states)
+        lines += [f"### {name}: states", "", *table(("object", "ours", "theirs", "way", "what it is"), states)]
+        own = ((object_, offer.way.value, _own_fields(offer)) for object_, offer in info.overlays.items())
+        lines += [f"### {name}: what `mappings` may name", "", *table(("object", "way", "fields"), own)]
+    return "\n".join(lines)
+
+
+def _own_fields(offer: Overlays) -> str:
+    if offer.way is Way.IN:
+        return f"{code(sorted(offer.fields))}, and `extra.NAME`"
+    return f"any of its own fields but {code(sorted(offer.fields))}"
 
 
 # Versions
@@ -286,6 +349,7 @@ PAGES = {
     "operations.md": operations,
     "configuration.md": configuration,
     "odoo-versions.md": odoo_versions,
+    "mappings.md": mappings,
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from tests.conformance.erp_suite import NUMBERS, Accept, Connect, ErpSuite, Make, deliver
-from tests.conformance.making import LYON, PARIS, about, account, given_back, item, line, order, refunded
+from tests.conformance.making import LYON, PARIS, about, account, given_back, item, line, order, owning, refunded
 from tests.conformance.odoo_place import Erp
 
 from counterfoil.hub.contract import Item, Kind, Outcome
@@ -721,6 +721,21 @@ class AfterwardsSuite(ErpSuite):
         assert (row["name"], row["city"], row["company_name"]) == ("Second Light", "Lyon", "Light and Co")
         assert (await carry("update_customer", moved)).result["wrote"] == []
 
+    async def test_of_a_customer_only_what_its_teller_owns_is_written(self, erp: Erp, carry: Carry) -> None:
+        """And who owns no customers makes none, under whatever name. case: F34, F36"""
+        number = str(next(NUMBERS))
+        stranger = owning(account(number, name="Stranger"), "name", "phone")
+        assert (await carry("update_customer", stranger)).link == ""
+        assert erp.customers(f"member-{number}@shop.example") == []
+        made = await carry("update_customer", account(number, phone="+33 1 23 45 67 89", vat=""))
+        moved = account(number, made.link, billing=LYON, name="Second Light", phone="+33 9 87 65 43 21")
+        changed = await carry("update_customer", owning(moved, "billing.street", "phone"))
+        assert changed.result["wrote"] == ["phone", "street"]
+        [row] = erp.api.read("res.partner", [["id", "=", int(made.link)]], ["name", "city", "street", "phone"])
+        assert (row["name"], row["city"]) == ("First Light", PARIS.city)
+        assert (row["street"], row["phone"]) == (LYON.street, "+33 9 87 65 43 21")
+        assert (await carry("update_customer", owning(moved))).result["wrote"] == []
+
     async def test_a_customer_is_found_by_the_declared_keys(
         self, erp: Erp, new: Make, accept: Accept, carry: Carry
     ) -> None:
@@ -759,6 +774,17 @@ class AfterwardsSuite(ErpSuite):
         of = new(email=f"member-{number}@shop.example", billing=LYON, paid=False)
         await accept(of)
         assert erp.one(of).customer == stays
+
+    async def test_a_customer_linked_at_onboarding_and_then_merged_is_not_made_again(
+        self, erp: Erp, carry: Carry
+    ) -> None:
+        """case: F35 - linked by its keys, it bears no name of ours that a merge could carry over: by its keys again."""
+        number = str(next(NUMBERS))
+        linked, stays = (erp.make_customer(f"{who}-{number}@shop.example") for who in ("old", "member"))
+        erp.merge_customers(linked, stays)
+        outcome = await carry("update_customer", account(number, str(linked), billing=LYON))
+        assert (outcome.kind, outcome.link) == (Kind.DONE, str(stays))
+        assert erp.customers(f"member-{number}@shop.example") == [stays]
 
     async def test_a_customer_whom_the_erp_refuses_fails_alone(self, erp: Erp, connect: Connect) -> None:
         """case: F17 - a VAT number that cannot be: the other two of three are there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -159,3 +160,8 @@ def account(number: str, link: str = "", email: str = "", billing: Address = PAR
     state = Account(system="web", id=number, customer=person, billing=billing)
     data = {"customer": state.model_dump(mode="json"), "state": state.model_dump(mode="json")}
     return Item(1, state.canonical_id, state.canonical_id, "customer.changed", data, link)
+
+
+def owning(item: Item, *fields: str) -> Item:
+    """The same from a system that owns nothing but these fields."""
+    return replace(item, data={**item.data, "owned": list(fields)})

@@ -302,6 +302,14 @@ class OdooReadingSuite:
         told = only(await hub.poll("products"), str(template))
         assert not told.sellable
 
+    async def test_what_an_article_costs(self, desk: Desk, watch: Callable[..., Watching]) -> None:
+        """Known for those that have a cost, in the terms of the price."""
+        dear, free = desk.article(standard_price=4.25, taxes_id=[[5]]), desk.article(taxes_id=[[5]])
+        found = (await watch().poll("products")).values()
+        costs = dict(cost for seen in found if isinstance(seen.state, Product) for cost in seen.state.costs)
+        assert costs[str(dear)] == Decimal("4.25")
+        assert str(free) not in costs
+
     async def test_a_product_with_variants(self, desk: Desk, watch: Callable[..., Watching]) -> None:
         """Each with its own SKU and its choices, in the order of the product's attributes."""
         api, first = desk.erp.api, next(NUMBERS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.conformance.afterwards_suite import AfterwardsSuite
+from stdnum import luhn
+from tests.conformance.afterwards_suite import AfterwardsSuite, account
 from tests.conformance.erp_suite import NUMBERS, Accept, Connect, Make, deliver, failed
-from tests.conformance.making import item, line
+from tests.conformance.making import LYON, item, line
 from tests.conformance.odoo_place import RULES, Erp
 
 from counterfoil.connectors.odoo import Rules, TaxRule, translate
@@ -33,6 +34,37 @@ class OdooSuite(AfterwardsSuite):
             (Decimal("24.98"), Decimal("4.99"), ("20",)),
             (Decimal("57.50"), Decimal("11.50"), ("20",)),
         ]
+
+    @pytest.mark.parametrize("rule", ["phone", "vat"])
+    async def test_a_guest_who_registers_later_under_the_declared_rule_is_the_same(
+        self, erp: Erp, new: Make, connect: Connect, rule: str
+    ) -> None:
+        """case: F34 - known by the telephone or the VAT number, however it is written and whatever the e-mail: the
+        partner entered by hand, the guest's order, the account and the member's order are one customer."""
+        n = next(NUMBERS)
+        siren = f"9{n:07d}"
+        siren += luhn.calc_check_digit(siren)
+        vat = f"{(12 + 3 * (int(siren) % 97)) % 97:02d}{siren}"
+        number = f"6{n:08d}"
+        vats = {"there": vat, "guest": f"FR{vat}", "member": f"fr {vat[:2]} {vat[2:]}"}
+        phones = {
+            "there": f"0{number[:3]} {number[3:5]}-{number[5:]}",
+            "guest": f"+33{number}",
+            "member": f"0033{number}",
+        }
+        written = phones if rule == "phone" else vats
+        country = erp.api.read("res.country", [["code", "=", "FR"]], ["id"])[0]["id"]
+        there = erp.make_customer(f"old-{n}@shop.example", country_id=country, **{rule: written["there"]})
+        erp.make_customer(f"beside-{n}@shop.example", country_id=country, phone=f"+33 7{number[1:-1]} 9")
+        connector = connect(Rules(match=(rule,), payments=RULES.payments))
+        guest = new(email=f"guest-{n}@shop.example", customer={"id": "", rule: written["guest"]}, billing=LYON)
+        outcomes = await deliver(connector.operations["accept_order"], [item(guest)])
+        assert (outcomes[0].kind, erp.one(guest).customer) == (Kind.DONE, there)
+        told = account(str(n), **{rule: written["member"]}, billing=LYON)
+        assert (await deliver(connector.operations["update_customer"], [told]))[0].link == str(there)
+        member = new(email=f"member-{n}@shop.example", customer={"id": str(n), rule: written["member"]}, billing=LYON)
+        outcomes = await deliver(connector.operations["accept_order"], [item(member)])
+        assert (outcomes[0].kind, erp.one(member).customer) == (Kind.DONE, there)
 
     async def test_a_tax_made_a_second_ago_is_found(self, erp: Erp, new: Make, connect: Connect) -> None:
         """case: F38 - reference data is kept for minutes, a miss reads it again at once."""

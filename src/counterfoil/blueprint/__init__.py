@@ -1,12 +1,12 @@
 """The blueprint: one YAML file that declares systems, owners, flows and timings, checked before anything runs."""
 
 from counterfoil.blueprint.catalogue import Catalogue, ConnectorInfo, OperationInfo, SettingInfo
+from counterfoil.blueprint.identity import ArticleRules, CustomerRules
 from counterfoil.blueprint.load import Examined, examine, examine_text, load, parse
 from counterfoil.blueprint.model import (
     HUB_ASK,
     Blueprint,
     Channel,
-    CustomerRules,
     ExceptionOwners,
     Flow,
     Limits,
@@ -18,11 +18,12 @@ from counterfoil.blueprint.model import (
     TaxRow,
 )
 from counterfoil.blueprint.problems import BlueprintError, Problem
-from counterfoil.blueprint.render import dump, render
+from counterfoil.blueprint.render import as_data, dump, render, render_page
 from counterfoil.blueprint.values import Rate, Secret, SecretMissing, format_duration, parse_duration, parse_rate
 
 __all__ = [
     "HUB_ASK",
+    "ArticleRules",
     "Blueprint",
     "BlueprintError",
     "Catalogue",
@@ -45,6 +46,7 @@ __all__ = [
     "SettingInfo",
     "System",
     "TaxRow",
+    "as_data",
     "dump",
     "examine",
     "examine_text",
@@ -54,4 +56,5 @@ __all__ = [
     "parse_duration",
     "parse_rate",
     "render",
+    "render_page",
 ]

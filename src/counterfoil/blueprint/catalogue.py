@@ -8,6 +8,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Protocol
 
+from counterfoil.retail.mapping import Overlays, Row, StateRow
+
 
 class Setting(Protocol):
     """A key of a system's entry that a connector understands. `SettingInfo` is one; a connector's own fits too."""
@@ -43,13 +45,16 @@ class SettingInfo:
 class OperationInfo:
     """Something a connector can do. `name` is without the system; `emits` are the event types it gives rise to.
 
-    `state`: what it leaves behind is a state, so that of several that wait only the newest need be done.
+    `state`: what it leaves behind is a state, so that of several that wait only the newest need be done. `once` says by
+    what it is done but once, `remains` what can go wrong nevertheless; both in words for people.
     """
 
     name: str
     stream: str
     emits: Collection[str] = ()
     state: bool = False
+    once: str = ""
+    remains: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,10 @@ class ConnectorInfo:
 
     `events` are the types its own changes can become, empty where unknown. `webhook_setting` is the setting whose
     presence means that the system also sends webhooks; without it, it is only polled. `poll` is how often it is
-    polled unless its entry says otherwise. `is_channel`: products and stock can be published there.
+    polled unless its entry says otherwise. `is_channel`: products and stock can be published there. `limits` are what
+    is known not to work or to be slow, each as (about, in words). `rows` and `states` say which of its fields and
+    states are which of ours, `overlays` what of an object the blueprint may map itself. `reports_with` is the setting
+    without which a system does not report an event; a setting `reads`, where there is one, lists those that count.
     """
 
     name: str
@@ -69,6 +77,16 @@ class ConnectorInfo:
     needs_url: bool = True
     poll: timedelta = timedelta(seconds=60)
     is_channel: bool = False
+    limits: tuple[tuple[str, str], ...] = ()
+    rows: tuple[Row, ...] = ()
+    states: tuple[StateRow, ...] = ()
+    overlays: Mapping[str, Overlays] = field(default_factory=dict)
+    reports_with: Mapping[str, str] = field(default_factory=dict)
+
+    def reports(self, event: str, settings: Mapping[str, object]) -> bool:
+        """Whether the own changes of a system with these settings can become that event."""
+        needs, reads = self.reports_with.get(event), str(settings.get("reads") or "")
+        return event in self.events and (needs is None or (needs in settings and (not reads or needs in reads.split())))
 
     def setting(self, name: str) -> Setting | None:
         """The setting of that name, if the connector has one."""

@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from counterfoil.blueprint import approvals, drift, mapping, ownership
+from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
-from counterfoil.blueprint.model import HUB, HUB_ASK, Channel, Flow, PaymentRow, Retention, System, TaxRow
+from counterfoil.blueprint.drift import Drift
+from counterfoil.blueprint.model import HUB, HUB_ASK, Blueprint, Channel, Flow, PaymentRow, Retention, System, TaxRow
 from counterfoil.blueprint.problems import Path, Problem, choice, dotted, nearest, quoted
+from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.values import format_duration
 from counterfoil.blueprint.yamlread import Source
 
@@ -33,13 +37,19 @@ class Draft:
     """
 
     systems: dict[str, System | None] = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str | ownership.Ownership] = field(default_factory=dict)
     flows: dict[int, Flow] = field(default_factory=dict)
     places: dict[int, Path] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     taxes: dict[int, TaxRow] = field(default_factory=dict)
     payments: dict[int, PaymentRow] = field(default_factory=dict)
+    mappings: mapping.Fields = field(default_factory=dict)
+    statuses: mapping.Fields = field(default_factory=dict)
     retention: Retention | None = None
+    approvals: approvals.Approvals | None = None
+    calendars: dict[str, Calendar] = field(default_factory=dict)
+    promises: dict[str, Promise] = field(default_factory=dict)
+    drift: Drift | None = None
 
     def row(self, number: int, *key: str) -> Path:
         """Where the row of a flow stands, or one of its keys."""
@@ -54,13 +64,16 @@ class Draft:
 def problems(draft: Draft, known: Catalogue, source: Source) -> list[Problem]:
     """Everything that makes the parts unfit for each other."""
     return [
-        *_owners(draft, known, source),
+        *ownership.problems(draft, known, source),
         *_flow_ends(draft, known, source),
         *_channels(draft, known, source),
         *_same_flows(draft, source),
         *_loops(draft, known, source),
         *_same_rows(draft.taxes, lambda row: (row.rate, row.country, row.class_), "taxes", source),
         *_same_rows(draft.payments, lambda row: (row.method,), "payments", source),
+        *mapping.problems(draft, known, source),
+        *approvals.problems(draft.approvals, Blueprint.model_fields, source),
+        *drift.problems(draft.drift, source),
     ]
 
 
@@ -71,7 +84,9 @@ def warnings(draft: Draft, known: Catalogue, source: Source, now: datetime) -> l
         *_cut_over_ahead(draft, source, now),
         *_unkept_promises(draft, known, source),
         *_flows_without_source(draft, known, source),
+        *ownership.warnings(draft, known, source),
         *_bodies_beyond_history(draft, source),
+        *approvals.warnings(draft.approvals, source),
     ]
 
 
@@ -80,16 +95,6 @@ def operation_of(flow: Flow, draft: Draft, known: Catalogue) -> OperationInfo | 
     system = draft.systems.get(flow.system)
     connector = known.connectors.get(system.connector) if system else None
     return connector.operation(flow.operation) if connector else None
-
-
-def _owners(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
-    for name, owner in draft.owners.items():
-        if name not in known.objects:
-            yield source.problem(
-                ("owners", name), choice(known.objects), quoted(name), nearest(name, known.objects), at_key=True
-            )
-        if owner not in draft.systems:
-            yield _undeclared(("owners", name), owner, draft, source)
 
 
 def _undeclared(path: Path, name: str, draft: Draft, source: Source) -> Problem:
@@ -184,7 +189,7 @@ def _loops(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
         operation = operation_of(flow, draft, known)
         emitted = operation.emits if operation else ()
         sets_off = (i for e in emitted for i in by_event.get(e, ()))
-        return [i for i in sets_off if _set_off_by(draft.flows[i], flow.system, draft, known)]
+        return [i for i in sets_off if set_off_by(draft.flows[i], flow.system, draft, known)]
 
     told: set[int] = set()
     for start in draft.flows:
@@ -246,15 +251,16 @@ def _cut_over_ahead(draft: Draft, source: Source, now: datetime) -> Iterator[Pro
             yield source.problem(("systems", name, "cut_over"), "a time that has come", hint=hint)
 
 
-def _sources(flow: Flow, draft: Draft, known: Catalogue) -> Iterator[System]:
+def sources_of(flow: Flow, draft: Draft, known: Catalogue) -> Iterator[System]:
     """The systems whose own changes can set the flow off."""
     for system in draft.systems.values():
         connector = known.connectors.get(system.connector) if system else None
-        if system and connector and flow.on in connector.events and _set_off_by(flow, system.name, draft, known):
+        told = system and connector and connector.reports(flow.on, system.settings)
+        if system and told and set_off_by(flow, system.name, draft, known):
             yield system
 
 
-def _set_off_by(flow: Flow, source: str, draft: Draft, known: Catalogue) -> bool:
+def set_off_by(flow: Flow, source: str, draft: Draft, known: Catalogue) -> bool:
     """Whether the flow's event, when it comes from the system `source`, can be one that the flow is meant for.
 
     What an ERP says of an order is also `from` the shop that the order comes from.
@@ -269,7 +275,7 @@ def _set_off_by(flow: Flow, source: str, draft: Draft, known: Catalogue) -> bool
 
 def _unkept_promises(draft: Draft, known: Catalogue, source: Source) -> Iterator[Problem]:
     for index, flow in draft.flows.items():
-        for system in _sources(flow, draft, known):
+        for system in sources_of(flow, draft, known):
             connector = known.connectors[system.connector]
             hears = connector.webhook_setting
             only_polled = hears is None or hears not in system.settings
@@ -291,9 +297,9 @@ def _flows_without_source(draft: Draft, known: Catalogue, source: Source) -> Ite
         for event in operation.emits
     }
     for index, flow in draft.flows.items():
-        if flow.on not in known.events or any(_sources(flow, draft, known)):
+        if flow.on not in known.events or any(sources_of(flow, draft, known)):
             continue
-        if not any(event == flow.on and _set_off_by(flow, system, draft, known) for event, system in emitted):
+        if not any(event == flow.on and set_off_by(flow, system, draft, known) for event, system in emitted):
             where = f" at {flow.from_}" if flow.from_ else ""
             hint = "this flow would never be set off"
             expected = f"an event that a declared system reports or a flow brings about{where}"

@@ -7,21 +7,26 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from counterfoil.blueprint import check, yamlread
+from counterfoil.blueprint import check, mapping, profiles, timing_checks, yamlread
+from counterfoil.blueprint.approvals import Approvals
+from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.catalogue import Catalogue, ConnectorInfo
 from counterfoil.blueprint.check import Draft
+from counterfoil.blueprint.drift import Drift
+from counterfoil.blueprint.identity import ArticleRules, CustomerRules
 from counterfoil.blueprint.model import (
     HUB,
     SYSTEM_NAME,
+    Assortment,
     Blueprint,
     Channel,
-    CustomerRules,
     ExceptionOwners,
     Flow,
     Limits,
@@ -32,14 +37,20 @@ from counterfoil.blueprint.model import (
     System,
     TaxRow,
 )
+from counterfoil.blueprint.ownership import A_SYSTEM, Ownership
+from counterfoil.blueprint.pricing import PriceRules
 from counterfoil.blueprint.problems import BlueprintError, Path, Problem, choice, described, nearest, quoted
-from counterfoil.blueprint.secrets import REFERENCE, Lookup, NotGiven
+from counterfoil.blueprint.promising import Promise
+from counterfoil.blueprint.quality import QualityRules
+from counterfoil.blueprint.secrets import REFERENCE, WRITTEN_OUT, Lookup, NotGiven
 from counterfoil.blueprint.values import Remedy, Secret
 from counterfoil.blueprint.yamlread import Source
 
+_MAPPED = ("mappings", "statuses")
 _SECTIONS = (
-    *("systems", "owners", "flows", "channels", "orders", "customers", "taxes", "payments", "exceptions"),
-    *("pressure", "retention"),
+    *_MAPPED,
+    *("systems", "owners", "flows", "channels", "orders", "customers", "products", "taxes", "payments", "exceptions"),
+    *("pressure", "retention", "approvals", "calendars", "promises", "prices", "quality", "drift"),
 )
 _SCALARS = ("counterfoil", "store", "listen", "public_url")
 _OF_EVERY_SYSTEM = ("connector", "url", "poll", "overlap", "cut_over", "limits")
@@ -63,13 +74,14 @@ def load(
     known: Catalogue,
     environ: Mapping[str, str] = os.environ,
     require_secrets: bool = True,
+    profile: str = "",
 ) -> Blueprint:
-    """The blueprint in the file at `path`. Raises BlueprintError with all its problems.
+    """The blueprint in the file at `path`, as it is with the profile. Raises BlueprintError with all its problems.
 
     Secret files with a relative path are looked for beside the blueprint. With `require_secrets` False, references
     that lead nowhere are left unresolved, which is enough to check and to show it.
     """
-    return _usable(examine(path, known=known, environ=environ, require_secrets=require_secrets))
+    return _usable(examine(path, known=known, environ=environ, require_secrets=require_secrets, profile=profile))
 
 
 def parse(
@@ -94,16 +106,16 @@ def examine(
     environ: Mapping[str, str] = os.environ,
     require_secrets: bool = False,
     now: datetime | None = None,
+    profile: str = "",
 ) -> Examined:
-    """Problems and warnings of the file at `path`, for showing. Raises nothing for what the file holds."""
+    """Problems and warnings of the file at `path` with the profile. Raises nothing for what the files hold."""
     place = FilePath(path)
     try:
-        with place.open("rb") as file:
-            text = file.read(yamlread.MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        hint = getattr(error, "strerror", None) or str(error)
-        found = "no such file" if isinstance(error, FileNotFoundError) else "a file that cannot be read"
-        return Examined(None, (Problem(str(path), 0, 0, "", found, "a blueprint in YAML", hint),))
+        text = _read(place)
+        aside = profiles.beside(place).get(profile) if profile else None
+        overlay = yamlread.read(_read(aside), str(aside)) if aside else None
+    except BlueprintError as error:
+        return Examined(None, error.problems)
     return examine_text(
         text,
         known=known,
@@ -112,7 +124,19 @@ def examine(
         file=str(path),
         folder=place.parent,
         now=now,
+        profile=profile,
+        overlay=overlay,
     )
+
+
+def _read(place: FilePath) -> bytes:
+    try:
+        with place.open("rb") as file:
+            return file.read(yamlread.MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        hint = getattr(error, "strerror", None) or str(error)
+        found = "no such file" if isinstance(error, FileNotFoundError) else "a file that cannot be read"
+        raise BlueprintError([Problem(str(place), 0, 0, "", found, "a blueprint in YAML", hint)]) from None
 
 
 def examine_text(
@@ -124,16 +148,29 @@ def examine_text(
     file: str = "<text>",
     folder: FilePath = FilePath("."),
     now: datetime | None = None,
+    profile: str = "",
+    overlay: Source | None = None,
 ) -> Examined:
-    """Problems and warnings of `text`, as `examine`. `now` is an aware time, by default the present."""
+    """Problems and warnings of `text`, as `examine`. `now` is an aware time, by default the present; `overlay` what
+    the profile's own file holds. A secret that is written out is found in every profile, also in those not chosen.
+    """
     try:
         source = yamlread.read(text, file)
+        others = [name for name in ("", *profiles.names_in(source)) if name != profile]
     except BlueprintError as error:
         return Examined(None, error.problems)
-    reading = _Reading(source, known, Lookup(environ, folder, require_secrets))
+    now = now or datetime.now(UTC)
+    for other in others:
+        elsewhere = yamlread.read(text, file)
+        profiles.merge(elsewhere, other, None)
+        _Reading(elsewhere, known, Lookup(environ, folder, required=False), now).blueprint()
+        source.problems += [problem for problem in elsewhere.problems if problem.found in WRITTEN_OUT]
+    profiles.merge(source, profile, overlay)
+    reading = _Reading(source, known, Lookup(environ, folder, require_secrets), now)
     blueprint = reading.blueprint()
     problems = _in_order(source.problems)
-    warnings = _in_order(check.warnings(reading.draft, known, source, now or datetime.now(UTC)))
+    found = (each.warnings(reading.draft, known, source, now) for each in (check, timing_checks))
+    warnings = _in_order(chain.from_iterable(found))
     return Examined(None if problems else blueprint, problems, warnings)
 
 
@@ -145,17 +182,17 @@ def _usable(examined: Examined) -> Blueprint:
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """As they stand in the file; of two about the same value the first says enough."""
-    first: dict[tuple[str, int, int], Problem] = {}
+    first: dict[tuple[str, str, int, int], Problem] = {}
     for problem in problems:
-        first.setdefault((problem.path, problem.line, problem.column), problem)
-    return tuple(sorted(first.values(), key=lambda problem: (problem.line, problem.column)))
+        first.setdefault((problem.file, problem.path, problem.line, problem.column), problem)
+    return tuple(sorted(first.values(), key=lambda problem: (problem.file, problem.line, problem.column)))
 
 
 class _Reading:
     """One reading of one source: every method adds what is wrong to `source.problems` and goes on."""
 
-    def __init__(self, source: Source, known: Catalogue, lookup: Lookup) -> None:
-        self.source, self.known, self.lookup = source, known, lookup
+    def __init__(self, source: Source, known: Catalogue, lookup: Lookup, now: datetime) -> None:
+        self.source, self.known, self.lookup, self.now = source, known, lookup, now
         self.draft = Draft()
 
     def blame(self, path: Path, expected: str, found: str | None = None, hint: str = "", at_key: bool = False) -> None:
@@ -173,7 +210,7 @@ class _Reading:
         elif isinstance(data["counterfoil"], bool) or data["counterfoil"] != 1:
             self.blame(("counterfoil",), "1, the version of the format")
             return None
-        self.only_keys(data, (*_SCALARS, *_SECTIONS), ())
+        self.only_keys(data, (*_SCALARS, *_SECTIONS, profiles.PROFILES), ())
         self.stray_references(data)
         whole: dict[str, Any] = {"counterfoil": 1, "systems": self.systems()}
         if "store" in data:
@@ -188,14 +225,26 @@ class _Reading:
         whole["channels"] = self.draft.channels = self.channels()
         whole["taxes"] = self.rows("taxes", TaxRow, self.draft.taxes)
         whole["payments"] = self.rows("payments", PaymentRow, self.draft.payments)
+        for key in _MAPPED:
+            entries = self.section(key, dict, f"a mapping of systems to {key}")
+            whole[key] = mapping.read(entries, key, self.blame)
+            setattr(self.draft, key, whole[key])
         whole["orders"] = self.part("orders", OrderChoices)
         whole["customers"] = self.part("customers", CustomerRules)
+        whole["products"] = self.part("products", ArticleRules)
+        whole["prices"] = self.part("prices", PriceRules)
+        whole["quality"] = self.part("quality", QualityRules)
         whole["exceptions"] = self.exceptions()
         whole["retention"] = self.draft.retention = self.part("retention", Retention)
+        whole["calendars"] = self.draft.calendars = self.named("calendars", Calendar)
+        whole["promises"] = self.draft.promises = self.named("promises", Promise)
         whole["pressure"] = self.part("pressure", Pressure)
+        whole["drift"] = self.draft.drift = self.part("drift", Drift)
+        whole["approvals"] = self.draft.approvals = self.part("approvals", Approvals)
         whole = {key: value for key, value in whole.items() if value is not None}
         blueprint = self.build(Blueprint, whole, (), tuple(whole))
         self.source.problems.extend(check.problems(self.draft, self.known, self.source))
+        self.source.problems.extend(timing_checks.problems(self.draft, self.known, self.source, self.now))
         return blueprint
 
     def section(self, key: str, kind: type[Any], expected: str) -> Any:
@@ -250,6 +299,9 @@ class _Reading:
     def connector(self, data: dict[str, Any], path: Path) -> ConnectorInfo | None:
         """What the catalogue says of the connector the entry names."""
         given = data.get("connector")
+        meant = [key for key in data if given is None and nearest(key, ["connector"])]
+        for key in meant[:1]:
+            self.blame((*path, key), "connector", f"the unknown key {quoted(key)}", nearest(key, ["connector"]), True)
         connector = self.known.connectors.get(given) if isinstance(given, str) else None
         if connector is None and given is not None:
             self.blame((*path, "connector"), choice(self.known.connectors), hint=nearest(given, self.known.connectors))
@@ -279,13 +331,29 @@ class _Reading:
                 result[setting.name] = read
         return result
 
-    def owners(self) -> dict[str, str]:
-        """Object to system."""
-        entries = self.section("owners", dict, "a mapping of objects to systems")
-        for name, owner in entries.items():
+    def owners(self) -> dict[str, str | Ownership]:
+        """Object to system, or to the rule that is kept for it."""
+        read: dict[str, str | Ownership] = {}
+        for name, data in self.section("owners", dict, "a mapping of objects to systems").items():
+            path = ("owners", name)
+            if isinstance(data, str):
+                read[name] = data
+            elif not isinstance(data, dict):
+                self.blame(path, A_SYSTEM)
+            else:
+                if isinstance(data.get("fields"), dict):
+                    data = data | {"fields": self.owners_of_fields(data["fields"], (*path, "fields"))}
+                rule = self.built(Ownership, data, path)
+                if rule is not None:
+                    read[name] = rule
+        return read
+
+    def owners_of_fields(self, given: dict[str, Any], path: Path) -> dict[str, str]:
+        """Field to system, without those that name none."""
+        for field, owner in given.items():
             if not isinstance(owner, str):
-                self.blame(("owners", name), "the name of a system")
-        return {name: owner for name, owner in entries.items() if isinstance(owner, str)}
+                self.blame((*path, field), A_SYSTEM)
+        return {field: owner for field, owner in given.items() if isinstance(owner, str)}
 
     def flows(self) -> tuple[Flow, ...]:
         """The list under `flows`: a row is one flow, or one for each event of the list it is `on`."""
@@ -314,8 +382,25 @@ class _Reading:
     def channels(self) -> dict[str, Channel]:
         """Shop to what it is told."""
         entries = self.section("channels", dict, "a mapping of shops to what they are told")
-        read = {name: self.built(Channel, data, ("channels", name)) for name, data in entries.items()}
+        read = {name: self.channel(data, ("channels", name)) for name, data in entries.items()}
         return {name: channel for name, channel in read.items() if channel is not None}
+
+    def channel(self, data: Any, path: Path) -> Channel | None:
+        """One entry of `channels`."""
+        if isinstance(data, dict) and data.get("assortment") is not None:
+            assortment = self.built(Assortment, data["assortment"], (*path, "assortment")) or Assortment()
+            data = data | {"assortment": assortment}
+        return self.built(Channel, data, path)
+
+    def named(self, key: str, model: type[M]) -> dict[str, M]:
+        """The mapping of names under `key`."""
+        read: dict[str, M | None] = {}
+        for name, data in self.section(key, dict, f"a mapping of names to {key}").items():
+            if SYSTEM_NAME.fullmatch(name):
+                read[name] = self.built(model, data, (key, name))
+            else:
+                self.blame((key, name), _A_NAME, quoted(name), at_key=True)
+        return {name: part for name, part in read.items() if part is not None}
 
     def rows(self, key: str, model: type[M], into: dict[int, M]) -> tuple[M, ...]:
         """The list under `key`, also kept `into` the draft by the place of each row."""

@@ -5,12 +5,22 @@ Each field's description says what is expected there; the messages of a wrong bl
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import timedelta
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from counterfoil.blueprint.approvals import Approvals
+from counterfoil.blueprint.calendars import A_ZONE, Calendar, Zone
+from counterfoil.blueprint.drift import Drift
+from counterfoil.blueprint.identity import ArticleRules, CustomerRules
+from counterfoil.blueprint.ownership import Ownership, owner_of
+from counterfoil.blueprint.pricing import PriceRules
+from counterfoil.blueprint.promising import Promise
+from counterfoil.blueprint.quality import QualityRules
+from counterfoil.blueprint.timing import Timing, a_schedule, a_time, a_window, timing_of
 from counterfoil.blueprint.values import (
     A_DURATION,
     A_RATE,
@@ -94,6 +104,20 @@ class Flow(Part):
     on_exception: Literal["hold", "pass"] = Field(default="hold", description="one of hold, pass")
     batch: int | None = Field(default=None, strict=True, ge=1, le=1000, description="a whole number from 1 to 1000")
     rate: RateValue | None = Field(default=None, description=A_RATE)
+    timing: Literal["real-time", "near-real-time", "batch"] | None = Field(
+        default=None, description="one of real-time, near-real-time, batch"
+    )
+    schedule: Annotated[str, AfterValidator(a_schedule)] | None = Field(
+        default=None, description='a cron line such as "0 22 * * mon-fri"'
+    )
+    window: Annotated[str, AfterValidator(a_window)] | None = Field(
+        default=None, description='a posting window such as "22:00-04:00"'
+    )
+    cut_off: Annotated[str, AfterValidator(a_time)] | None = Field(
+        default=None, description='a time of day such as "17:00"'
+    )
+    calendar: Name | None = Field(default=None, description="the name of a calendar")
+    zone: Zone | None = Field(default=None, description=A_ZONE)
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -127,14 +151,6 @@ class OrderChoices(Part):
         ge=0,
         le=1000,
         description="a whole number of the currency's smallest units, 0 to 1000",
-    )
-
-
-class CustomerRules(Part):
-    """How a customer is found in Odoo: by these, in this order; the first that finds exactly one wins."""
-
-    match: Annotated[tuple[Literal["email", "vat", "phone"], ...], AfterValidator(each_once)] = Field(
-        default=("email",), min_length=1, description="a list of email, vat, phone, each at most once"
     )
 
 
@@ -184,6 +200,18 @@ Published = Literal[
 """What the hub may write of a product into a channel."""
 
 
+_CATEGORIES = "a list of categories of the owner of products, such as [Clothing, Home / Kitchen]"
+
+
+class Assortment(Part):
+    """Which products a channel is to sell, by category with all below it; `never` wins over `only`."""
+
+    only: Annotated[tuple[Name, ...], AfterValidator(each_once)] = Field(
+        default=(), description=f"{_CATEGORIES}; empty for all"
+    )
+    never: Annotated[tuple[Name, ...], AfterValidator(each_once)] = Field(default=(), description=_CATEGORIES)
+
+
 class Channel(Part):
     """What a shop is told of products and stock. `tax_classes`: Odoo's tax to the shop's tax class."""
 
@@ -205,6 +233,9 @@ class Channel(Part):
     publish: Annotated[tuple[Published, ...], AfterValidator(each_once)] = Field(
         default=get_args(Published), description=f"a list of {', '.join(get_args(Published))}"
     )
+    warehouse: Name | None = Field(default=None, description="the short name of the warehouse in Odoo that ships")
+    pricelist: Name | None = Field(default=None, description="the name or external id of the pricelist of its orders")
+    assortment: Assortment = Field(default=Assortment(), description="a mapping with the keys only, never")
 
 
 class Pressure(Part):
@@ -252,16 +283,25 @@ class Blueprint(Part):
     )
     public_url: Url | None = Field(default=None, min_length=1, description="an address such as https://hub.example")
     systems: ReadOnly[System]
-    owners: ReadOnly[str] = Field(default_factory=dict, validate_default=True)
+    owners: ReadOnly[str | Ownership] = Field(default_factory=dict, validate_default=True)
     flows: tuple[Flow, ...] = ()
     channels: ReadOnly[Channel] = Field(default_factory=dict, validate_default=True)
     orders: OrderChoices = OrderChoices()
     customers: CustomerRules = CustomerRules()
+    products: ArticleRules = ArticleRules()
+    prices: PriceRules = PriceRules()
+    quality: QualityRules = QualityRules()
     taxes: tuple[TaxRow, ...] = ()
     payments: tuple[PaymentRow, ...] = ()
+    mappings: ReadOnly[ReadOnly[ReadOnly[str]]] = Field(default_factory=dict, validate_default=True)
+    statuses: ReadOnly[ReadOnly[ReadOnly[str]]] = Field(default_factory=dict, validate_default=True)
     exceptions: ExceptionOwners = ExceptionOwners()
     retention: Retention = Retention()
     pressure: Pressure = Pressure()
+    approvals: Approvals = Approvals()
+    drift: Drift = Drift()
+    calendars: ReadOnly[Calendar] = Field(default_factory=dict, validate_default=True)
+    promises: ReadOnly[Promise] = Field(default_factory=dict, validate_default=True)
 
     @property
     def listen_host(self) -> str:
@@ -272,6 +312,15 @@ class Blueprint(Part):
     def listen_port(self) -> int:
         """The port of `listen`; 0 means any free one."""
         return int(self.listen.rpartition(":")[2])
+
+    def owner_of(self, object_: str, field: str = "") -> str:
+        """The declared owner of an object or of a field of it: a system, `origin`, or empty where none is declared."""
+        return owner_of(self.owners, object_, field)
+
+    @functools.cached_property
+    def timings(self) -> tuple[Timing | None, ...]:
+        """When the deliveries of each flow may be done; None: at once."""
+        return tuple(timing_of(flow, self.calendars) for flow in self.flows)
 
     def flows_on(self, event_type: str, system: str) -> tuple[Flow, ...]:
         """The flows an event of that type from that system sets off, in the order written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ Path = tuple[str | int, ...]
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _USER_INFO = re.compile(r"(?<=://).*@", re.DOTALL)
 _SHOWN = 60  # characters of a wrong value that are repeated in a message
+_NAMED = 100  # names of which one is expected
 _LISTED = 50  # problems that are printed in full
 
 
@@ -91,6 +93,8 @@ def described(value: object) -> str:
 def choice(names: Iterable[str]) -> str:
     """`one of a, b, c`, in order; `a` if there is but one."""
     listed = sorted(names)
+    if len(listed) > _NAMED:
+        listed = [*listed[:_NAMED], f"{len(listed) - _NAMED} more"]
     return listed[0] if len(listed) == 1 else "one of " + ", ".join(listed) if listed else "nothing"
 
 
@@ -100,3 +104,16 @@ def nearest(word: object, names: Iterable[str]) -> str:
         return ""
     found = difflib.get_close_matches(word, list(names), n=1)
     return f'did you mean "{found[0]}"?' if found else ""
+
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction of reading, so that a text looks like another one."""
+
+
+def plain(text: str) -> str:
+    """On one line; a mark for what cannot be shown: control characters, half of a surrogate pair, turns."""
+    return "".join("\ufffd" if _hidden(char) else char for char in " ".join(text.split()))
+
+
+def _hidden(char: str) -> bool:
+    return char in _TURNS or unicodedata.category(char) in ("Cc", "Cs")

@@ -1,15 +1,24 @@
-"""A blueprint for reading: as Markdown for people, and as YAML with every default written out."""
+"""A blueprint for reading: what its page says, and as YAML with every default written out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
+from counterfoil.blueprint import approvals, explaining, mapping, ownership
 from counterfoil.blueprint.catalogue import Catalogue
-from counterfoil.blueprint.model import HUB_ASK, Blueprint, Channel, Flow, System, TaxRow
+from counterfoil.blueprint.drift import in_words
+from counterfoil.blueprint.identity import rules_in_words
+from counterfoil.blueprint.model import HUB_ASK, Assortment, Blueprint, Channel, Flow, System, TaxRow
+from counterfoil.blueprint.page import Block, Heading, section
+from counterfoil.blueprint.page_html import html
+from counterfoil.blueprint.page_markdown import markdown
+from counterfoil.blueprint.pricing import prices_in_words
+from counterfoil.blueprint.quality import quality_in_words
+from counterfoil.blueprint.timing_page import timing_and_promises
 from counterfoil.blueprint.values import Secret, format_duration
 
 _WHEN_DOWN = {
@@ -31,36 +40,70 @@ _STOCK = {
     "on_hand": "what stands on the shelf",
     "forecast": "what nobody was promised, and what is on its way in",
 }
-_CHANNEL_HEAD = ("Shop", "Stock it is told", "From the warehouses", "Listed only with", "Written by us", "Tax classes")
+_CHANNEL_HEAD = (
+    *("Shop", "Sells", "Stock it is told", "From the warehouses", "Listed only with", "Written by us", "Tax classes"),
+)
 _FLOW_HEAD = ("When", "From", "Do", "Within", "If the system is down", "On an exception", "Limits")
 
 
 def render(blueprint: Blueprint, known: Catalogue | None = None) -> str:
-    """The blueprint in Markdown, without secrets; `known` tells how often its connectors poll by themselves."""
-    lines = ["# Blueprint", ""]
-    lines.append(f"Store: `{blueprint.store}`. Doors: `{blueprint.listen}`")
-    lines[-1] += f", known outside as {blueprint.public_url}." if blueprint.public_url else "."
-    lines += _section("Systems", _SYSTEM_HEAD, (_system(s, known) for s in blueprint.systems.values()))
-    lines += _section("Flows", _FLOW_HEAD, _flows(blueprint.flows))
+    """The blueprint in Markdown, without secrets; `known` tells what its connectors do by themselves."""
+    return markdown("Blueprint", content(blueprint, known))
+
+
+def render_page(
+    blueprint: Blueprint,
+    title: str,
+    form: Literal["html", "markdown"],
+    known: Catalogue | None = None,
+    found: explaining.Measured | None = None,
+) -> str:
+    """The whole page, with what was `found` in the store if given."""
+    return {"html": html, "markdown": markdown}[form](title, content(blueprint, known, found))
+
+
+def content(
+    blueprint: Blueprint, known: Catalogue | None = None, found: explaining.Measured | None = None
+) -> list[Block]:
+    """What the page says, without secrets, each text as it stands in the blueprint; with what was `found` if given."""
+    lines: list[Block] = [
+        "What is declared here is what the hub does: who owns what, what follows from what and how soon, and what"
+        " happens when a system is down or something needs a person."
+    ]
+    lines += section("Systems", _SYSTEM_HEAD, (_system(s, known) for s in blueprint.systems.values()))
+    lines += explaining.flows_drawn(blueprint, known)
+    lines += section("Flows", _FLOW_HEAD, _flows(blueprint.flows))
     lag, backlog = format_duration(blueprint.pressure.lag), blueprint.pressure.backlog
-    lines += ["", "Flows that wait until a system is back slow down while a delivery of the others has been due for"]
-    lines[-1] += f" more than {lag}, or more than {backlog} of those are due."
-    lines += _section("Channels", _CHANNEL_HEAD, (_channel(name, c) for name, c in blueprint.channels.items()))
-    lines += _section("Orders", ("The shop says", "Never accepted before", "Accepted before"), _orders(blueprint))
+    slowed = f"due for more than {lag}, or more than {backlog} of those are due"
+    lines += [f"Flows that wait until a system is back slow down while a delivery of the others has been {slowed}."]
+    lines += timing_and_promises(blueprint)
+    lines += explaining.when_down(blueprint, known)
+    lines += explaining.measured(blueprint, found)
+    lines += section("Owners of the truth", *ownership.rows(blueprint.owners, list(blueprint.systems)))
+    lines += section("Channels", _CHANNEL_HEAD, (_channel(name, c) for name, c in blueprint.channels.items()))
+    lines += section("Orders", ("The shop says", "Never accepted before", "Accepted before"), _orders(blueprint))
     tolerance = blueprint.orders.rounding_tolerance
-    lines += ["", f"Rounding differences up to {tolerance} of the currency's smallest units are accepted."]
-    found = ", then ".join(blueprint.customers.match)
-    lines.append(f"Customers are found in Odoo by {found}; the first that finds exactly one wins.")
-    lines += _section("Taxes", ("Rate", "Country", "Class", "Tax in Odoo"), map(_tax, blueprint.taxes))
+    lines.append(f"Rounding differences up to {tolerance} of the currency's smallest units are accepted.")
+    lines += rules_in_words(blueprint.customers, blueprint.products)
+    lines += section("Taxes", ("Rate", "Country", "Class", "Tax in Odoo"), map(_tax, blueprint.taxes))
     methods = ((_METHODS.get(row.method, row.method), row.journal) for row in blueprint.payments)
-    lines += _section("Payments", ("Method of the shop", "Journal in Odoo"), methods)
-    lines += _section("Owners of the truth", ("Object", "System"), blueprint.owners.items())
+    lines += section("Payments", ("Method of the shop", "Journal in Odoo"), methods)
+    lines += section("Orders in Odoo", ("Shop", "Ships from", "Pricelist"), mapping.places(blueprint))
+    lines += section("Fields", mapping.HEAD, mapping.rows(blueprint, known))
+    lines += section("States", mapping.STATES_HEAD, mapping.states(blueprint, known))
     owners = blueprint.exceptions
     people = [*owners.by_reason.items(), ("anything else", owners.default)]
-    lines += _section("Exceptions", ("Reason", "Who looks after it"), people)
+    lines += section("Exceptions", ("Reason", "Who looks after it"), people)
     bodies, history = (format_duration(age) for age in (blueprint.retention.bodies, blueprint.retention.history))
-    lines += ["", f"What is finished is kept for {history}, the raw bodies that arrived for {bodies}."]
-    return "\n".join(lines) + "\n"
+    lines += [Heading("What is looked after by the clock"), in_words(blueprint.drift)]
+    lines += [*prices_in_words(blueprint.prices), *quality_in_words(blueprint.quality)]
+    lines += section("Changes for two", ("A change of", "Is approved by"), approvals.rows(blueprint.approvals))
+    lines.append(Heading("What is kept"))
+    lines.append(f"What is finished is kept for {history}, the raw bodies that arrived for {bodies}.")
+    outside = f", known outside as {blueprint.public_url}" if blueprint.public_url else ""
+    lines.append(f"The store is {blueprint.store}; webhooks come in at {blueprint.listen}{outside}.")
+    lines += explaining.known_limits(blueprint, known)
+    return lines
 
 
 def dump(blueprint: Blueprint) -> str:
@@ -68,6 +111,11 @@ def dump(blueprint: Blueprint) -> str:
 
     Other `${NAME}` references stand as what they were replaced with.
     """
+    return yaml.safe_dump(as_data(blueprint), sort_keys=False, allow_unicode=True, width=110)
+
+
+def as_data(blueprint: Blueprint) -> dict[str, Any]:
+    """What `dump` writes, as plain data."""
     data: dict[str, Any] = blueprint.model_dump(mode="json", by_alias=True, exclude_none=True)
     for system in data["systems"].values():
         del system["name"]
@@ -76,17 +124,7 @@ def dump(blueprint: Blueprint) -> str:
             if not system[key]:
                 del system[key]
     data["exceptions"].update(data["exceptions"].pop("by_reason"))
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Heading and table; nothing if there are no rows."""
-    body = [_row(row) for row in rows]
-    return ["", f"## {title}", "", _row(head), _row(["---"] * len(head)), *body] if body else []
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) or "–" for cell in cells) + " |"
+    return data
 
 
 def _system(system: System, known: Catalogue | None) -> tuple[str, ...]:
@@ -112,12 +150,18 @@ def _channel(name: str, channel: Channel) -> tuple[str, ...]:
     less = f", less {channel.safety_stock}" if channel.safety_stock else ""
     return (
         name,
+        _assortment(channel.assortment),
         _STOCK[channel.stock] + less,
         ", ".join(channel.warehouses) or "all",
         ", ".join(channel.requires) or "nothing asked",
         ", ".join(channel.publish) or "nothing",
         ", ".join(f"{odoo} → {shop}" for odoo, shop in channel.tax_classes.items()),
     )
+
+
+def _assortment(assortment: Assortment) -> str:
+    only = ", ".join(assortment.only) or "all"
+    return f"{only}, without {', '.join(assortment.never)}" if assortment.never else only
 
 
 def _flow(flow: Flow) -> tuple[str, ...]:

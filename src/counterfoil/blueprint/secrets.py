@@ -12,6 +12,8 @@ from counterfoil.blueprint.problems import quoted
 from counterfoil.blueprint.values import Secret
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+WRITTEN_OUT = ("a value written out", "an address with its password written out")
+"""What was found where a secret stands in the blueprint itself."""
 _MAX_FILE = 65_536  # bytes; a key or a certificate is far smaller
 _STORES = "sqlite:///<file> or postgresql://<user>:${DB_PASSWORD}@<host>/<database>"
 
@@ -41,7 +43,7 @@ class Lookup:
             return self._from_file(value["file"])
         name = REFERENCE.fullmatch(value) if isinstance(value, str) else None
         if name is None:
-            found = None if value is None or isinstance(value, dict | list) else "a value written out"
+            found = None if value is None or isinstance(value, dict | list) else WRITTEN_OUT[0]
             hint = "a secret must not stand in the blueprint"
             raise NotGiven("${NAME} for an environment variable, or {file: path}", found, hint)
         text = self.environ.get(name[1])
@@ -120,5 +122,4 @@ def _no_password_written_out(value: str) -> None:
     # By pattern rather than by urlsplit, which takes a password with a / in it for a host.
     shown = REFERENCE.sub("", value)
     if re.search(r"://[^@]*:[^@]+@", shown) or re.search(r"[?&][^=&]*pass[^=&]*=[^&]", shown, re.IGNORECASE):
-        found = "an address with its password written out"
-        raise NotGiven(_STORES, found, "a secret must not stand in the blueprint")
+        raise NotGiven(_STORES, WRITTEN_OUT[1], "a secret must not stand in the blueprint")

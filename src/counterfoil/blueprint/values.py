@@ -188,7 +188,7 @@ def parse_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _percent(value: Any) -> Any:
+def percent(value: Any) -> Any:
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
         return Decimal(value)
     if not isinstance(value, str) or not _PERCENT.fullmatch(value):
@@ -267,7 +267,7 @@ Moment = Annotated[
     BeforeValidator(lambda value: parse_moment(value.isoformat() if isinstance(value, datetime) else str(value))),
 ]
 Url = Annotated[str, AfterValidator(lambda value: parse_url(value) if value else value)]
-Percent = Annotated[Decimal, BeforeValidator(_percent), Field(ge=0, le=100)]
+Percent = Annotated[Decimal, BeforeValidator(percent), Field(ge=0, le=100)]
 Name = Annotated[str, Field(min_length=1)]
 ReadOnly = Annotated[Mapping[str, V], AfterValidator(ReadOnlyDict), WrapSerializer(_as_dict)]
 

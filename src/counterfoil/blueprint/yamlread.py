@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from counterfoil.blueprint.problems import BlueprintError, Path, Problem, described, dotted, quoted
+from counterfoil.blueprint.problems import BlueprintError, Path, Problem, described, dotted, plain, quoted
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 12  # a blueprint needs five
@@ -30,6 +30,7 @@ class Source:
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     values: dict[Path, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)  # of what stands in another file than `file`
 
     def at(self, path: Path) -> Any:
         """The value at `path`, None if there is none."""
@@ -53,9 +54,11 @@ class Source:
         around = path
         while place is None and around:
             place = self.values.get(around)
-            around = around[:-1]
+            around = around if place else around[:-1]
         line, column = place or self.values.get((), (0, 0))
-        return Problem(self.file, line, column, dotted(path), found, expected, hint)
+        # names of the blueprint may stand in all of them
+        words = (plain(text) for text in (dotted(path), found, expected, hint))
+        return Problem(self.files.get(around, self.file), line, column, *words)
 
     def texts(self, path: Path = ()) -> Iterator[tuple[Path, str]]:
         """Every text at or below `path`."""
@@ -107,7 +110,8 @@ def read(text: str | bytes, file: str) -> Source:
     """The data in `text`; keys given twice stand in its `problems`. Raises BlueprintError if it is unreadable."""
     text = _decoded(text, file)
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         raise BlueprintError([_syntax_problem(error, text, file)]) from None
     except yaml.reader.ReaderError as error:
@@ -118,9 +122,10 @@ def read(text: str | bytes, file: str) -> Source:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # PyYAML lets these through for an escape such as "\UFFFFFFFF" or an absurd %YAML version.
         hint = str(error).split("\n", 1)[0]
-        raise BlueprintError([Problem(file, 0, 0, "", "text that is not valid YAML", _WHAT, hint)]) from None
+        line, column = loader.line + 1, loader.column + 1
+        raise BlueprintError([Problem(file, line, column, "", "text that is not valid YAML", _WHAT, hint)]) from None
     if node is None:
-        raise BlueprintError([Problem(file, 0, 0, "", "an empty file", _WHAT)])
+        raise BlueprintError([Problem(file, 1, 1, "", "an empty file", _WHAT, "counterfoil init writes one")])
     source = Source(file)
     source.values[()] = _place(node)
     source.data = _plain(node, (), source)
@@ -130,7 +135,7 @@ def read(text: str | bytes, file: str) -> Source:
 def _decoded(text: str | bytes, file: str) -> str:
     size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
-        raise BlueprintError([Problem(file, 0, 0, "", "more than 1 MB", "a blueprint of at most 1 MB")])
+        raise BlueprintError([Problem(file, 1, 1, "", "more than 1 MB", "a blueprint of at most 1 MB")])
     text = _utf8(text, file) if isinstance(text, bytes) else text
     return text.removeprefix("\ufeff")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,11 @@ from typing import Any
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, OperationInfo, Secret, SettingInfo, System
 from counterfoil.blueprint import load as load_blueprint
-from counterfoil.connectors import odoo, woocommerce
+from counterfoil.blueprint.manifest import limits_in_words
+from counterfoil.blueprint.mapping import plain
+from counterfoil.blueprint.ownership import enforced
+from counterfoil.connectors import odoo, rest, woocommerce
+from counterfoil.connectors.overlay import Dialect
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.decode import Process
 from counterfoil.hub.store import Store
@@ -19,11 +25,15 @@ from counterfoil.hub.worker import Worker
 from counterfoil.processes.changes import changes, retells
 from counterfoil.processes.fulfilment import fulfilments
 from counterfoil.processes.orders import orders
+from counterfoil.processes.pricing import PriceRule, held_back
 from counterfoil.retail.events import EVENT_TYPES
 from counterfoil.retail.listing import Channel
+from counterfoil.retail.order import Status
 from counterfoil.retail.product import Basis, StockRule
+from counterfoil.watch.drift_house import House
+from counterfoil.watch.promises import Follower
 
-CONNECTORS = {"odoo": odoo, "woocommerce": woocommerce}
+CONNECTORS = {"odoo": odoo, "rest": rest, "woocommerce": woocommerce}
 _PUBLISHING = {"publish_product", "publish_stock"}
 _POSTING = {"invoice_order", "refund_order"}
 
@@ -35,16 +45,24 @@ def catalogue() -> Catalogue:
 
 def _info(module: Any) -> ConnectorInfo:
     capabilities = module.CAPABILITIES
+    manifest = tomllib.loads(Path(module.__file__).with_name("manifest.toml").read_text("utf-8"))
+    said = {o["name"]: (o["idempotent_by"], o["remaining_window"]) for o in manifest["operations"]}
     return ConnectorInfo(
         name=capabilities["name"],
         settings=tuple(SettingInfo(s.name, secret=s.secret, required=s.required, help=s.help) for s in module.SETTINGS),
         operations=tuple(
-            OperationInfo(o["name"], o["stream"], o["emits"], o.get("state", False)) for o in capabilities["operations"]
+            OperationInfo(o["name"], o["stream"], o["emits"], o.get("state", False), *said.get(o["name"], ()))
+            for o in capabilities["operations"]
         ),
         events=capabilities["events"],
         webhook_setting=capabilities.get("webhook_setting"),
         poll=timedelta(seconds=capabilities.get("poll", 60.0)),
         is_channel=any(operation["name"] in _PUBLISHING for operation in capabilities["operations"]),
+        limits=limits_in_words(manifest),
+        rows=module.mapping.ROWS,
+        states=module.mapping.STATES,
+        overlays=module.mapping.OVERLAYS,
+        reports_with=capabilities.get("reports_with", {}),
     )
 
 
@@ -58,9 +76,9 @@ def streams(blueprint: Blueprint) -> dict[str, str]:
     }
 
 
-def load(path: Path | str, require_secrets: bool = True) -> Blueprint:
+def load(path: Path | str, require_secrets: bool = True, profile: str = "") -> Blueprint:
     """The checked blueprint. Raises BlueprintError with every problem, its line, and what was expected."""
-    return load_blueprint(Path(path), known=catalogue(), require_secrets=require_secrets)
+    return load_blueprint(Path(path), known=catalogue(), require_secrets=require_secrets, profile=profile)
 
 
 def settings_of(system: System, blueprint: Blueprint) -> dict[str, str]:
@@ -91,9 +109,19 @@ def connectors(blueprint: Blueprint) -> dict[str, Connector]:
         settings = settings_of(system, blueprint)
         if system.connector == "odoo":
             made[name] = odoo.Odoo(name, settings, odoo_rules(blueprint, name))
+        elif system.connector == "rest":
+            made[name] = rest.Rest(name, settings, dialect=dialect_of(blueprint, name))
         else:
-            made[name] = woocommerce.WooCommerce(name, settings, channel=channel_of(blueprint, name))
+            channel, dialect = channel_of(blueprint, name), dialect_of(blueprint, name)
+            made[name] = woocommerce.WooCommerce(name, settings, channel=channel, dialect=dialect)
     return made
+
+
+def dialect_of(blueprint: Blueprint, system: str) -> Dialect:
+    """What the blueprint maps itself of this system."""
+    own = blueprint.statuses.get(system, {}).get("order", {})
+    statuses = {plain(said): Status(ours) for said, ours in own.items()}
+    return Dialect(system, statuses, blueprint.mappings.get(system, {}))
 
 
 def channel_of(blueprint: Blueprint, system: str) -> Channel:
@@ -109,7 +137,23 @@ def channel_of(blueprint: Blueprint, system: str) -> Channel:
         requires=frozenset(declared.requires),
         tax_classes=dict(declared.tax_classes),
         publish=frozenset(declared.publish),
+        only=tuple(map(_path, declared.assortment.only)),
+        never=tuple(map(_path, declared.assortment.never)),
     )
+
+
+def channels(blueprint: Blueprint) -> dict[str, Channel]:
+    """What each system is told of products and stock, if it is told."""
+    return {name: channel_of(blueprint, name) for name in blueprint.systems}
+
+
+def house(store: Store, blueprint: Blueprint, made: Mapping[str, Connector]) -> House:
+    """What a drift audit works with."""
+    return House(store, blueprint, made, processes(blueprint), streams(blueprint))
+
+
+def _path(category: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in category.split("/"))
 
 
 def odoo_rules(blueprint: Blueprint, system: str) -> odoo.Rules:
@@ -119,6 +163,9 @@ def odoo_rules(blueprint: Blueprint, system: str) -> odoo.Rules:
         taxes=tuple(odoo.TaxRule(t.rate, t.country or "", t.class_ or "", str(t.odoo)) for t in blueprint.taxes),
         payments={p.method: p.journal for p in blueprint.payments},
         tolerance=blueprint.orders.rounding_tolerance,
+        warehouses={name: shop.warehouse for name, shop in blueprint.channels.items() if shop.warehouse},
+        pricelists={name: shop.pricelist for name, shop in blueprint.channels.items() if shop.pricelist},
+        dialect=dialect_of(blueprint, system),
         invoices=any(f.system == system and f.operation in _POSTING for f in blueprint.flows),
     )
 
@@ -128,15 +175,24 @@ def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
     made: dict[str, Mapping[str, Process]] = {}
     for name, system in blueprint.systems.items():
         if system.connector == "odoo":
-            kinds = {kind: changes(name, kind) for kind in ("stock", "product", "customer")}
+            rules = blueprint.prices
+            look = held_back(PriceRule(rules.min_margin, rules.most_change, rules.most_off)) if rules.declared else None
+            kinds = {kind: changes(name, kind) for kind in ("stock", "customer")}
+            kinds["product"] = changes(name, "product", look)
             made[name] = {"fulfilment": fulfilments(name), **kinds}
+        elif system.connector == "rest":
+            made[name] = {kind: changes(name, kind) for kind in rest.mapping.KINDS}
         else:
             made[name] = {"order": orders(blueprint.orders, system.cut_over), "customer": changes(name, "customer")}
-    return made
+    return {
+        name: {kind: replace(each, owners=enforced(blueprint.owners, kind)) for kind, each in kinds.items()}
+        for name, kinds in made.items()
+    }
 
 
 def worker(store: Store, blueprint: Blueprint, made: Mapping[str, Connector], **options: Any) -> Worker:
     """A worker over the given connectors. COUNTERFOIL_LEASE (seconds) shortens its lease, for tests that kill it."""
     if lease := os.environ.get("COUNTERFOIL_LEASE"):
         options = {"lease": float(lease), **options}
+    options = {"follow": Follower(blueprint) if blueprint.promises else None, **options}
     return Worker(store, blueprint, made, processes(blueprint), retells=retells(), **options)

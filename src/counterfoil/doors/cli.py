@@ -17,8 +17,22 @@ import typer
 from rich.table import Table
 
 from counterfoil import __version__
-from counterfoil.blueprint import Blueprint, examine, render
-from counterfoil.doors import assembly, cli_keeping, cli_onboarding, cli_replay, fingerprints, serve, setup
+from counterfoil.blueprint import Blueprint, examine
+from counterfoil.doors import (
+    assembly,
+    cli_blueprint,
+    cli_drift,
+    cli_identity,
+    cli_keeping,
+    cli_onboarding,
+    cli_promises,
+    cli_quality,
+    cli_replay,
+    fingerprints,
+    profiles,
+    serve,
+    setup,
+)
 from counterfoil.doors.cli_base import (
     DEFAULT,
     AsJson,
@@ -32,20 +46,29 @@ from counterfoil.doors.cli_base import (
     with_store,
 )
 from counterfoil.doors.cli_exceptions import exceptions_app
+from counterfoil.doors.cli_prices import prices_app
 from counterfoil.doors.words import in_words
 from counterfoil.hub import condition, exceptions, lanes, timeline
 from counterfoil.hub.contract import Mark
 from counterfoil.hub.store import Store
+from counterfoil.watch import drifting
 
 app = typer.Typer(
     help="Counterfoil: each business event crosses exactly once, and leaves its counterfoil.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    cls=profiles.Profiled,
 )
+app.add_typer(cli_blueprint.blueprint_app, name="blueprint")
 app.add_typer(exceptions_app, name="exceptions")
+app.add_typer(prices_app, name="prices")
 cli_onboarding.add_to(app)
 cli_replay.add_to(app)
 cli_keeping.add_to(app)
+cli_identity.add_to(app)
+cli_drift.add_to(app)
+cli_promises.add_to(app)
+cli_quality.add_to(app)
 
 
 def _version(wanted: bool) -> None:
@@ -113,24 +136,13 @@ def init(
 @app.command()
 def check(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
     """Read the blueprint and say every problem and warning with its line; touches no system."""
-    result = examine(blueprint, known=assembly.catalogue())
+    result = examine(blueprint, known=assembly.catalogue(), profile=profiles.chosen.get())
     if as_json:
         print_json({"problems": [str(p) for p in result.problems], "warnings": [str(w) for w in result.warnings]})
     else:
-        for problem in result.problems:
-            out.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
-        for warning in result.warnings:
-            out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-        if not result.problems:
-            out.print("The blueprint is sound.")
+        cli_blueprint.say(result.problems, result.warnings)
     if result.problems:
         raise typer.Exit(2)
-
-
-@app.command("render")
-def render_(blueprint: BlueprintPath = DEFAULT) -> None:
-    """Print the blueprint as a page for people (Markdown)."""
-    sys.stdout.write(render(loaded(blueprint, require_secrets=False), assembly.catalogue()))
 
 
 @app.command()
@@ -212,6 +224,8 @@ def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
             **await lanes.depth(store),
             "exceptions_open": len(await exceptions.listing(store, limit=100_000)),
             **await condition.of(store, plan, assembly.streams(plan)),
+            "not_spread": await condition.not_spread(store),
+            "drift": drifting.in_short(await drifting.last(store)),
         }
 
     found = with_store(blueprint, look)
@@ -275,12 +289,17 @@ def _print_timeline(one: dict[str, Any]) -> None:
         result = detail.get("result") or {}
         words += [" ".join(f"{k}={v}" for k, v in result.items() if not isinstance(v, dict | list))]
         words += [f"promise {entry['promise']}" if entry.get("promise") else "", entry.get("suggestion", "")]
+        words += [f"due {entry['due']}" if entry.get("due") else ""]
         if entry["what"] == "exception":
             words.insert(0, f"exception {entry['exception']} ({entry['status']}), {entry['owner']}")
         text = "; ".join(w for w in words if w)
         table.add_row(entry["at"][:23].replace("T", " "), entry["what"], entry["text"], text)
     for waiting in one["waiting"]:
-        table.add_row("", "waiting", f"{waiting['system']}.{waiting['operation']}", f"tried {waiting['attempt']} times")
+        tried = f"tried {waiting['attempt']} times"
+        tried += f"; not before {waiting['not_before']}" if waiting.get("not_before") else ""
+        table.add_row("", "waiting", f"{waiting['system']}.{waiting['operation']}", tried)
+    for promised in one["promised"]:
+        table.add_row("", "missed" if promised["missed"] else "promised", promised["name"], f"due {promised['due']}")
     out.print(table)
 
 

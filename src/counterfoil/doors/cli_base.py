@@ -17,9 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from counterfoil.blueprint import Blueprint, BlueprintError, parse_rate
 from counterfoil.blueprint.values import parse_moment
-from counterfoil.doors import assembly, serve, setup
+from counterfoil.doors import assembly, profiles, serve, setup
+from counterfoil.doors.decisions import Undecided
 from counterfoil.doors.onboarding import Unfit
-from counterfoil.hub import exceptions
+from counterfoil.hub import exceptions, inforce
 from counterfoil.hub.contract import Connector, Failure
 from counterfoil.hub.store import Store, StoreError, open_store
 from counterfoil.retail.events import at_utc
@@ -45,16 +46,16 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def loaded(path: Path, require_secrets: bool = True) -> Blueprint:
-    """The blueprint, or its problems on stderr and exit 2."""
+def loaded(path: Path, require_secrets: bool = True, profile: str | None = None) -> Blueprint:
+    """The blueprint as it is with the profile, by default the chosen one; or its problems on stderr and exit 2."""
     try:
-        return assembly.load(path, require_secrets)
+        return assembly.load(path, require_secrets, profiles.chosen.get() if profile is None else profile)
     except BlueprintError as error:
         fail(f"{error}\nThe blueprint has {len(error.problems)} problem(s); nothing was started.", 2)
 
 
-def with_store(path: Path, act: Callable[[Store, Blueprint], Awaitable[T]]) -> T:
-    """Run `act` on the blueprint's store."""
+def with_store(path: Path, act: Callable[[Store, Blueprint], Awaitable[T]], failing: int = 1) -> T:
+    """Run `act` on the blueprint's store; exit with `failing` if that does not work."""
     blueprint = loaded(path, require_secrets=False)
 
     async def run() -> T:
@@ -64,7 +65,7 @@ def with_store(path: Path, act: Callable[[Store, Blueprint], Awaitable[T]]) -> T
         finally:
             await store.close()
 
-    return finished(run())
+    return finished(run(), failing)
 
 
 def with_systems(path: Path, act: Callable[[Store, Blueprint, Mapping[str, Connector]], Awaitable[T]]) -> T:
@@ -93,23 +94,27 @@ def connectors_of(blueprint: Blueprint) -> dict[str, Connector]:
         raise Unfit(str(error)) from error
 
 
-def finished(work: Coroutine[Any, Any, T]) -> T:
+def finished(work: Coroutine[Any, Any, T], failing: int = 1) -> T:
     """Run it; what can go wrong in known ways becomes one clear line with what to do."""
     try:
         return uvloop.run(work)
     except KeyboardInterrupt:
         fail("Stopped. What was done stands; the same command goes on from there.", INTERRUPTED)
     except Failure as failure:
-        fail("\n".join(filter(None, (failure.outcome.message, failure.outcome.suggestion))))
+        fail("\n".join(filter(None, (failure.outcome.message, failure.outcome.suggestion))), failing)
     except (
         StoreError,
         serve.CannotListen,
         exceptions.NoSuchException,
         exceptions.NotOpen,
+        exceptions.NothingHeldBack,
         setup.SetupError,
         Unfit,
+        Undecided,
+        inforce.NotApproved,
+        inforce.NoSuchChange,
     ) as error:
-        fail(str(error))
+        fail(str(error), failing)
 
 
 def print_json(value: Any) -> None:

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors.cli_base import DEFAULT, AsJson, BlueprintPath, fail, moment, out, print_json, with_store
 from counterfoil.hub import exceptions
+from counterfoil.hub.contract import NEEDS_APPROVAL
 from counterfoil.hub.store import Store
 
 exceptions_app = typer.Typer(help="What needs a person: list, show, retry, resolve, skip.", no_args_is_help=True)
@@ -105,3 +106,27 @@ def resolve(numbers: Numbers, blueprint: BlueprintPath = DEFAULT, note: Note = "
 def skip(numbers: Numbers, blueprint: BlueprintPath = DEFAULT, note: Note = "") -> None:
     """It is not wanted; go on with what follows."""
     _act(blueprint, numbers, "skipped", note, "skipped")
+
+
+@exceptions_app.command()
+def release(
+    numbers: Annotated[list[int] | None, typer.Argument(help="the exceptions' numbers")] = None,
+    blueprint: BlueprintPath = DEFAULT,
+    everything: Annotated[bool, typer.Option("--all", help="instead of numbers: all that is held back")] = False,
+    note: Note = "",
+) -> None:
+    """It was held back for a person's word (a price, say), and it is right: let it go out."""
+    who = getpass.getuser()
+
+    async def act(store: Store, _: Blueprint) -> None:
+        wanted = list(numbers or [])
+        if everything:
+            rows = await exceptions.listing(store, limit=100_000)
+            wanted = [row["id"] for row in rows if row["reason"] == NEEDS_APPROVAL]
+        if not wanted:
+            fail("Nothing to release: give numbers, or --all.")
+        for number in wanted:
+            row = await exceptions.release(store, number, who, note)
+            out.print(f"{number}: released ({row['subject']})", markup=False)
+
+    with_store(blueprint, act)

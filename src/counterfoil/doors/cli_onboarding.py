@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,8 @@ from counterfoil.doors.cli_base import (
     with_store,
     with_systems,
 )
-from counterfoil.doors.onboarding import HasHistory, Linked, Unfit, What
+from counterfoil.doors.linked import Linked, What
+from counterfoil.doors.onboarding import HasHistory, Unfit
 from counterfoil.doors.publishing import TOLD, Published, Unlisted
 from counterfoil.hub import linking
 from counterfoil.hub.contract import Connector
@@ -48,52 +50,62 @@ def link(
     review: Annotated[
         Path | None, typer.Option(help="a file for all that is not linked, with reasons: .csv or .json")
     ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="such a file given back, with link, not the same or later in `decision`")
+    ] = None,
+    personal: Annotated[bool, typer.Option("--personal", help="names and addresses too in the review file")] = False,
     blueprint: BlueprintPath = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Find what a shop and the ERP both have: articles by SKU and GTIN, customers by `customers.match`.
+    """Find what a shop and the ERP both have, by the keys of `products.match` and `customers.match`.
 
-    Never by a name. Shows what it would link; --write does it. Links that are there are kept.
+    Never by a name: likenesses (`candidates`) only go to the review. Shows what it would link; --write does it, and
+    keeps the decisions. Links that are there are kept.
     """
     if what not in ("products", "customers"):
         fail(f"{what!r} cannot be linked; ask for products or customers.", 2)
-    if review is not None and review.suffix not in (".csv", ".json"):
-        fail(f"{review}: the name of the review list ends in .csv or .json.", 2)
+    for file in (review, decisions):
+        if file is not None and file.suffix not in (".csv", ".json"):
+            fail(f"{file}: the name of the review list ends in .csv or .json.", 2)
+    if personal and review is None:
+        fail("--personal goes with --review FILE: names and addresses go nowhere else.", 2)
+    wanted, who = cast(What, what), getpass.getuser()
 
     async def act(store: Store, plan: Blueprint, made: Mapping[str, Connector]) -> Linked:
         with progress() as bars:
-            found = await onboarding.link(store, plan, made, system, cast(What, what), write, bars.advance)
+            found = await onboarding.link(
+                store, plan, made, system, wanted, write, bars.advance, decisions, who, personal
+            )
         if found.written:
             counts = {"matched": len(found.matching.matched), "written": found.written}
-            await linking.note(store, getpass.getuser(), f"{system}:{what}", counts)
+            await linking.note(store, who, "linked", f"{system}:{what}", counts)
         return found
 
     found = with_systems(blueprint, act)
     if review is not None:
-        _write_review(review, found)
+        write_rows(review, _review_rows(found, personal))
     if as_json:
         print_json(found.summary() | ({"rows": _review_rows(found)} if review is None else {"file": str(review)}))
     else:
         _print_link(found, review)
 
 
-def _review_rows(found: Linked) -> list[dict[str, str]]:
-    return [row.as_dict(found.erp, found.shop) for row in found.rows]
+def _review_rows(found: Linked, personal: bool = False) -> list[dict[str, str]]:
+    return [row.as_dict(found.erp, found.shop, personal) for row in found.rows]
 
 
-def _write_review(file: Path, found: Linked) -> None:
-    rows = _review_rows(found)
+def write_rows(file: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """A list into a .csv or .json file that only its owner can read. Ends the command where that cannot be."""
     try:
-        with file.open("w", encoding="utf-8", newline="") as target:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as to:
             if file.suffix == ".json":
-                json.dump(rows, target, ensure_ascii=False, indent=2)
+                json.dump(rows, to, ensure_ascii=False, indent=2)
                 return
-            columns = ("what", "reason", "why", "by", "key", found.erp, found.shop)
-            writer = csv.DictWriter(target, columns)
+            writer = csv.DictWriter(to, list(rows[0]) if rows else [])
             writer.writeheader()
             writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
     except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}. Nothing of the links is lost; ask for another file.")
+        fail(f"{file} cannot be written: {error.strerror}. Nothing else is lost; ask for another file.")
 
 
 def _harmless(text: str) -> str:
@@ -111,6 +123,9 @@ def _print_link(found: Linked, review: Path | None) -> None:
     table.add_row("matched now", f"{counts['matched']}" + (f" ({by})" if by else ""))
     if found.what == "products":
         table.add_row("whole products matched", str(counts["whole_products"]["matched"]))
+    for word, number in counts["decided"].items():
+        if number:
+            table.add_row(f"decided: {word}", str(number))
     for reason, number in counts["review"].items():
         table.add_row(f"to look at: {reason.replace('_', ' ')}", str(number))
     out.print(table)
@@ -127,7 +142,7 @@ def _print_link(found: Linked, review: Path | None) -> None:
     if found.written is not None:
         out.print(f"Wrote {found.written} links.", markup=False)
     else:
-        out.print("Nothing was changed. --write links what was matched.", markup=False)
+        out.print("Nothing was changed. --write links what was matched, and keeps what was decided.", markup=False)
 
 
 def import_(

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from counterfoil.blueprint import Blueprint
-from counterfoil.hub import linking, receipts
+from counterfoil.blueprint import ArticleRules, Blueprint, CustomerRules
+from counterfoil.doors import decisions
+from counterfoil.doors.decisions import Decided
+from counterfoil.doors.linked import Linked, What, rows_of
+from counterfoil.hub import candidates, linking, matching, receipts
 from counterfoil.hub.contract import Connector, Page
-from counterfoil.hub.linking import REASONS, HasArticles, HasPeople, Matching, Pair, Review, Thing
+from counterfoil.hub.linking import HasArticles, HasPeople
+from counterfoil.hub.matching import Matching, Pair, Thing
 from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.store import Store
 
 Tick = Callable[[str, int, int | None], None]
 """Progress: what is under way, how much more of it is done, how much there is (None: unknown)."""
-
-What = Literal["products", "customers"]
 
 HOLD = 120.0
 """Seconds that another process waits before it takes over an import that has gone silent."""
@@ -41,66 +43,6 @@ class HasHistory(Protocol):
         """Their pages; a cursor with `page` 0 is at the end. Raises Failure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the review list. `keys` is empty for people: their keys are personal."""
-
-    what: str
-    reason: str
-    by: str
-    keys: str
-    here: str
-    there: str
-
-    def as_dict(self, erp: str, shop: str) -> dict[str, str]:
-        """With the systems' names as columns, and the reason in words."""
-        why = REASONS[self.reason]
-        reason = {"only_here": f"only_{erp}", "only_there": f"only_{shop}"}.get(self.reason, self.reason)
-        return {
-            "what": self.what,
-            "reason": reason,
-            "why": why,
-            "by": self.by,
-            "key": self.keys,
-            erp: self.here,
-            shop: self.there,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """What a run of `link` found, and wrote if it was told to."""
-
-    erp: str
-    shop: str
-    what: What
-    found: tuple[int, int]
-    matching: Matching
-    products: Matching
-    rows: tuple[Row, ...]
-    written: int | None
-
-    def summary(self) -> dict[str, Any]:
-        """The counts."""
-        reasons = Counter(row.as_dict(self.erp, self.shop)["reason"] for row in self.rows)
-        counts: dict[str, Any] = {
-            "system": self.shop,
-            "what": self.what,
-            "found": {self.erp: self.found[0], self.shop: self.found[1]},
-            "matched": len(self.matching.matched),
-            "matched_by": dict(Counter(pair.by for pair in self.matching.matched)),
-            "already_linked": len(self.matching.linked),
-            "review": dict(sorted(reasons.items())),
-            "written": self.written,
-        }
-        if self.what == "products":
-            counts["whole_products"] = {
-                "matched": len(self.products.matched),
-                "already_linked": len(self.products.linked),
-            }
-        return counts
-
-
 def erp_of(blueprint: Blueprint, system: str, what: What) -> str:
     """The system on the other side of `system`: the owner of products and stock, else the only other one.
 
@@ -108,10 +50,10 @@ def erp_of(blueprint: Blueprint, system: str, what: What) -> str:
     """
     if system not in blueprint.systems:
         raise Unfit(f"The blueprint declares no system {system!r}; there are: {', '.join(blueprint.systems)}.")
-    owners = [blueprint.owners.get(kind) for kind in ("product", "stock")]
+    owners = [blueprint.owner_of(kind) for kind in ("product", "stock")]
     others = [name for name in blueprint.systems if name != system]
     for name in [*owners, *(others if len(others) == 1 else [])]:
-        if name and name != system:
+        if name in blueprint.systems and name != system:
             return name
     raise Unfit(
         f"It is not clear which system {what} of {system} are to be linked with. Write into the blueprint who owns "
@@ -120,35 +62,104 @@ def erp_of(blueprint: Blueprint, system: str, what: What) -> str:
 
 
 async def link(
-    store: Store, blueprint: Blueprint, made: Mapping[str, Connector], system: str, what: What, write: bool, tick: Tick
+    store: Store,
+    blueprint: Blueprint,
+    made: Mapping[str, Connector],
+    system: str,
+    what: What,
+    write: bool,
+    tick: Tick,
+    given_back: Path | None = None,
+    who: str = "",
+    personal: bool = False,
 ) -> Linked:
-    """Match `system` with its ERP; write the links if told to. Raises Unfit, Failure."""
+    """Match `system` with its ERP; write the links if told to. Raises Unfit, Undecided, Failure.
+
+    `given_back` is a review list with decisions: they come first, and are kept under the name of `who`. With
+    `personal` the rows say how the things are called and where they live.
+    """
     erp = erp_of(blueprint, system, what)
-    kinds = linking.ARTICLE_KEYS if what == "products" else tuple(blueprint.customers.match)
-    both = await asyncio.gather(*(_things(made[name], name, what, kinds, tick) for name in (erp, system)))
-    here, there = both
+    verdicts = decisions.read(given_back, erp, system) if given_back else []
+    rule = rule_of(blueprint, what)
+    least = rule.candidates.least()
+    told = candidates.TOLD if least or personal else ()
+    reading = [
+        asyncio.create_task(things(store, made[name], name, what, rule.match, tick, told)) for name in (erp, system)
+    ]
+    try:
+        both = await asyncio.gather(*reading)
+    finally:  # where one fails the other would read on to its end
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+    here, there = ({t.id: t for t in found} for found in both)
     home, kind = (erp, "variant") if what == "products" else (_home_of_customers(blueprint, erp, system), "customer")
-    linked = await _known(store, home, kind, erp, system)
-    matching = linking.match(here, there, kinds, linked)
+    side = _Side(store, home, erp, system)
+    linked, apart = await side.known(kind), set(await side.apart(kind))
+    one = "article" if what == "products" else "customer"
+    decided = Decided()
+    if given_back:
+        decided = decisions.settle(given_back, verdicts, one, (erp, system), (here, there), linked)
+    apart = (apart | decided.apart) - set(decided.links)
+    found = matching.match(both[0], both[1], rule.match, [*linked, *decided.links], apart)
+    if least:
+        found = _with_candidates(found, here, there, least, apart, tick)
     whole = Matching()
     if what == "products":
-        pairs = [*matching.linked, *matching.matched]
-        whole = linking.products(here, there, pairs, await linking.known_links(store, erp, "product", system))
+        pairs = [*found.linked, *found.matched]
+        whole = matching.products(both[0], both[1], pairs, await linking.known_links(store, erp, "product", system))
     written = None
     if write:
-        written = await _write(store, home, kind, erp, system, matching.matched, tick)
-        written += await _write(store, erp, "product", erp, system, whole.matched, tick)
-    rows = _rows(what, matching, whole, here, there)
-    return Linked(erp, system, what, (len(here), len(there)), matching, whole, rows, written)
+        await side.keep_decided(kind, decided, who)
+        pairs = [*(Pair(mine, other, "decision") for mine, other in decided.links), *found.matched]
+        written = await side.write(kind, pairs, tick)
+        written += await _Side(store, erp, erp, system).write("product", whole.matched, tick)
+    rows = rows_of(what, found, whole, here, there)
+    return Linked(erp, system, what, (len(here), len(there)), found, whole, rows, written, decided)
+
+
+def rule_of(blueprint: Blueprint, what: What) -> ArticleRules | CustomerRules:
+    """The declared rule by which these are known again."""
+    return blueprint.products if what == "products" else blueprint.customers
+
+
+def _with_candidates(
+    found: Matching,
+    here: Mapping[str, Thing],
+    there: Mapping[str, Thing],
+    least: Mapping[str, float],
+    apart: set[tuple[str, str]],
+    tick: Tick,
+) -> Matching:
+    left, right = candidates.alone(found)
+    alike = candidates.between(
+        [here[i] for i in sorted(left)],
+        [there[i] for i in sorted(right)],
+        least,
+        apart,
+        lambda n: tick("likenesses looked at", n, None),
+    )
+    return candidates.reviewed(found, alike)
 
 
 def _home_of_customers(blueprint: Blueprint, erp: str, shop: str) -> str:
     """Whose id a customer goes by in all systems: the owner's, and the shop's where a third one owns them."""
-    owner = blueprint.owners.get("customer", shop)
+    owner = blueprint.owner_of("customer")
     return owner if owner in (erp, shop) else shop
 
 
-async def _things(connector: Connector, name: str, what: What, kinds: Sequence[str], tick: Tick) -> list[Thing]:
+async def things(
+    store: Store,
+    connector: Connector,
+    name: str,
+    what: What,
+    kinds: Sequence[str],
+    tick: Tick,
+    told: Sequence[str] = (),
+) -> list[Thing]:
+    """All articles or customers of a system with their keys of these kinds, without those that a person has merged
+    into others. Raises Unfit, Failure.
+    """
     label = f"{what} of {name}"
     if what == "products" and isinstance(connector, HasArticles):
         found = connector.articles()
@@ -156,38 +167,44 @@ async def _things(connector: Connector, name: str, what: What, kinds: Sequence[s
         found = connector.people()
     else:
         raise Unfit(f"{name} has no {what} that could be linked.")
-    return await linking.read(found, kinds, lambda: tick(label, 1, None))
+    listed = await linking.read(found, kinds, lambda n: tick(label, n, None), told)
+    gone = await linking.merged_away(store, name, "variant" if what == "products" else "customer")
+    return [thing for thing in listed if thing.id not in gone]
 
 
-async def _known(store: Store, home: str, kind: str, erp: str, shop: str) -> list[tuple[str, str]]:
-    """Links as (id in the ERP, id in the shop), whichever of them is the home."""
-    if home == erp:
-        return await linking.known_links(store, erp, kind, shop)
-    return [(mine, theirs) for theirs, mine in await linking.known_links(store, home, kind, erp)]
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The store's tables as pairs of (id in the ERP, id in the shop), whichever of the two is the home."""
 
+    store: Store
+    home: str
+    erp: str
+    shop: str
 
-async def _write(store: Store, home: str, kind: str, erp: str, shop: str, pairs: Sequence[Pair], tick: Tick) -> int:
-    label, total = f"links of {kind}s written", len(pairs)
-    system = shop if home == erp else erp
-    ids = [(p.here, p.there) if home == erp else (p.there, p.here) for p in pairs]
-    return await linking.write_links(store, home, kind, system, ids, lambda n: tick(label, n, total))
+    @property
+    def away(self) -> str:
+        """The system that is not the home."""
+        return self.shop if self.home == self.erp else self.erp
 
+    def turned(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Between (ERP, shop) and (home, away): the same way forth and back."""
+        return list(pairs) if self.home == self.erp else [(b, a) for a, b in pairs]
 
-def _rows(
-    what: What, matching: Matching, whole: Matching, here: Sequence[Thing], there: Sequence[Thing]
-) -> tuple[Row, ...]:
-    known_here, known_there = {t.id: t for t in here}, {t.id: t for t in there}
+    async def known(self, kind: str) -> list[tuple[str, str]]:
+        return self.turned(await linking.known_links(self.store, self.home, kind, self.away))
 
-    def row(kind: str, entry: Review) -> Row:
-        things = [known_here.get(i) for i in entry.here] + [known_there.get(i) for i in entry.there]
-        keys: dict[str, None] = {}
-        if kind == "article":
-            for thing in things:
-                keys |= dict.fromkeys(f"{name} {value}" for name, value in (thing.keys.items() if thing else ()))
-        return Row(kind, entry.reason, entry.by, ", ".join(keys), " ".join(entry.here), " ".join(entry.there))
+    async def apart(self, kind: str) -> list[tuple[str, str]]:
+        return self.turned(await linking.known_apart(self.store, self.home, kind, self.away))
 
-    one = "article" if what == "products" else "customer"
-    return (*(row(one, entry) for entry in matching.review), *(row("product", entry) for entry in whole.review))
+    async def keep_decided(self, kind: str, decided: Decided, who: str) -> None:
+        """What a person has said, and who it was; the links themselves are written with the others."""
+        links, apart = self.turned(decided.links), self.turned(decided.apart)
+        await linking.decide(self.store, self.home, kind, self.away, links, apart, who)
+
+    async def write(self, kind: str, pairs: Sequence[Pair], tick: Tick) -> int:
+        label, total = f"links of {kind}s written", len(pairs)
+        ids = self.turned((p.here, p.there) for p in pairs)
+        return await linking.write_links(self.store, self.home, kind, self.away, ids, lambda n: tick(label, n, total))
 
 
 def span(blueprint: Blueprint, system: str, since: datetime, until: datetime | None) -> tuple[datetime, datetime]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import getpass
 import signal
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ import uvicorn
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors import assembly
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import care, lanes, poller, retention
+from counterfoil.hub import care, inforce, lanes, poller, retention
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store, open_store, serving_alone
 from counterfoil.hub.worker import Worker
+from counterfoil.watch import drifting, promises, quality
 
 log = structlog.get_logger()
 
@@ -48,7 +50,7 @@ class Hub:
 async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIterator[Hub]:
     """Open the store, start what the `roles` ask for, and stop it at the end.
 
-    Raises StoreError, AlreadyServing (SQLite), CannotListen.
+    Raises StoreError, AlreadyServing (SQLite), CannotListen, NotApproved.
     """
     store = await open_store(blueprint.store.reveal())
     made: dict[str, Connector] = {}
@@ -58,6 +60,7 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                 await lanes.reclaim(store, everyone=True)  # we are alone: whoever held a lease is gone
                 if missing := [role for role in ROLES if role not in roles]:
                     log.warning("on SQLite no other process can do this meanwhile", roles=missing)
+            await inforce.settle(store, blueprint, assembly.catalogue(), _user())
             made = assembly.connectors(blueprint)
             worker = assembly.worker(store, blueprint, made)
             running = Hub(blueprint, store, made, worker, f"http://{blueprint.listen}")
@@ -96,12 +99,23 @@ def _schedule(hub: Hub, stop: asyncio.Event) -> list[asyncio.Task[None]]:
     """What happens by the clock. A turn lasts as long as a lease: so long the work of a dead process waits."""
     store, blueprint, made, turn = hub.store, hub.blueprint, hub.connectors, hub.worker.lease
     owner = blueprint.exceptions.owner_of("", "misconfigured")
+    audited = assembly.house(store, blueprint, made)
     hurries = {name: care.hurry(blueprint, name) for name in made}
     return [
         asyncio.create_task(poller.run(store, made, owner, stop, hurries, turn)),
         asyncio.create_task(care.run(store, blueprint, made, stop, turn=turn)),
         asyncio.create_task(retention.run(store, blueprint.retention, stop, turn=turn)),
+        asyncio.create_task(drifting.run(audited, assembly.channels(blueprint), stop, turn)),
+        asyncio.create_task(promises.run(store, blueprint, stop)),
+        asyncio.create_task(quality.run(store, blueprint, stop, turn)),
     ]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return ""
 
 
 class _Server(uvicorn.Server):

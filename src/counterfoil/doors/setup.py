@@ -37,7 +37,7 @@ class Answers:
 
 TEMPLATE = """\
 # The operating model: which systems there are, who owns what, and what happens when.
-# Check it with `counterfoil check`, read it with `counterfoil render`.
+# Check it with `counterfoil check`, read it with `counterfoil blueprint render`.
 counterfoil: 1
 store: sqlite:///{folder}counterfoil.db   # or postgresql://user:${{DB_PASSWORD}}@host/counterfoil
 listen: 127.0.0.1:8470

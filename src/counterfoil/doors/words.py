@@ -11,13 +11,23 @@ MOST = 4
 
 
 def in_words(about: Mapping[str, Any]) -> str:
-    """A shipment or an invoice as a timeline gives it; nothing for what has neither. Never raises."""
+    """A shipment, an invoice or what two systems say of a field; nothing for what has none of it. Never raises."""
     shipment, invoice = about.get("shipment"), about.get("invoice")
     if isinstance(shipment, Mapping):
         return _shipment(shipment)
     if isinstance(invoice, Mapping):
         return _invoice(invoice)
-    return ""
+    fields = about.get("contested") or about.get("reverted")
+    return "; ".join(_field(each) for each in fields if isinstance(each, Mapping)) if isinstance(fields, list) else ""
+
+
+def _field(clash: Mapping[str, Any]) -> str:
+    """`phone: erp says 2, shop says 5; the value of erp stands`."""
+    values = clash.get("values")
+    said = (
+        [f"{system} says {value or 'nothing'}" for system, value in values.items()] if isinstance(values, dict) else []
+    )
+    return f"{clash.get('field')}: {', '.join(said)}; {clash.get('decided')}"
 
 
 def _shipment(shipment: Mapping[str, Any]) -> str:

@@ -40,9 +40,13 @@ async def look(store: Store, blueprint: Blueprint, closed: Mapping[str, Closed])
             await _tell(store, blueprint, system, state)
 
 
+_began = sa.func.coalesce(delivery.c.not_before, delivery.c.created_at)
+
+
 async def _too_long(store: Store, system: str, waits: Mapping[str, float]) -> bool:
     late = [
-        sa.and_(delivery.c.operation == operation, delivery.c.created_at < store.now - seconds)
+        # what waits for its run or window is not late before that
+        sa.and_(delivery.c.operation == operation, _began < store.now - seconds)
         for operation, seconds in sorted(waits.items())
     ]
     mine = [getattr(lane.c, name) == getattr(delivery.c, name) for name in ("system", "stream", "key")]

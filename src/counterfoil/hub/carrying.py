@@ -7,6 +7,7 @@ deliveries, links, log, exceptions, and the lanes that come free. Objects are lo
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import traceback
 from collections import defaultdict
@@ -15,11 +16,13 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import claiming, decode, exceptions, flows, lanes, records, systems
+from counterfoil.hub import claiming, decode, exceptions, flows, identity, lanes, ownership, records, systems
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import (
+    NEEDS_APPROVAL,
     ONE_OPERATION,
     Connector,
     Failure,
@@ -28,6 +31,7 @@ from counterfoil.hub.contract import (
     Observed,
     Operation,
     Outcome,
+    done,
     rejected,
 )
 from counterfoil.hub.decode import Process
@@ -45,6 +49,10 @@ ECHO_WAIT = 0.1
 _CANNOT_BE_KEPT = "cannot_be_kept"
 
 
+Follow = Callable[[AsyncConnection, Store, Sequence[Event]], Awaitable[None]]
+"""What wants to know of events that are new, in the transaction that keeps them."""
+
+
 class Carrier:
     """Decodes receipts, calls operations and keeps what comes of it. `worker` is the name in the log.
 
@@ -60,7 +68,9 @@ class Carrier:
         retells: Mapping[str, Retell],
         streams: Mapping[str, str],
         worker: str,
+        follow: Follow | None = None,
     ) -> None:
+        self.follow = follow
         self.store, self.blueprint, self.connectors, self.processes = store, blueprint, connectors, processes
         self.retells, self.streams, self.worker = retells, streams, worker
 
@@ -99,6 +109,10 @@ class Carrier:
                 await exceptions.close_as_retried(connection, self.store, list(held.values()), why)
             again = "it was seen again"
             await exceptions.close_about(connection, self.store, decoded.seen, DECODE, decode.DELETED, again)
+            agreed, reason = "both systems say the same again", ownership.NOT_THE_OWNER
+            await exceptions.close_about(connection, self.store, decoded.at_peace, DECODE, reason, agreed)
+            newer = "something newer was told"
+            await exceptions.close_about(connection, self.store, decoded.seen, DECODE, NEEDS_APPROVAL, newer)
             await records.keep_log(connection, self.store, self.worker, started, decoded.outcomes)
             bad = [(w, o, self._owner(o)) for w, o in decoded.outcomes if o.kind is not Kind.DONE]
             await exceptions.open_for_work(connection, self.store, bad)
@@ -106,13 +120,34 @@ class Carrier:
     async def _keep_events(self, connection: Any, events: Sequence[Event]) -> list[NewDelivery]:
         """Keep the events that are new; the deliveries they give rise to."""
         new = await records.keep_events(connection, self.store, events)
+        if self.follow is not None:
+            await self.follow(connection, self.store, new)
         return [d for e in new for d in flows.deliveries(self.blueprint, self.streams, e)]
 
     # --- operations -----------------------------------------------------------------------------------------
 
     async def call(self, operation: Operation, works: list[Work]) -> None:
         """Carry out one batch and keep each item's outcome."""
-        await self._bisect(operation, works, [item(w) for w in works])
+        works = await self._without_merged(works)
+        if works:
+            await self._bisect(operation, works, [self._item(w) for w in works])
+
+    async def _without_merged(self, works: list[Work]) -> list[Work]:
+        """Those whose customer a person has not merged into another; the others are dropped."""
+        asked = [w.subject for w in works if identity.may_be_merged(w.subject)]
+        if not asked:
+            return works
+        async with self.store.read() as connection:
+            away = await identity.away(connection, asked)
+        gone = [w for w in works if w.subject in away]
+        if gone:
+            await self._finish(gone, [done({"dropped": "merged"})] * len(gone), time.time())
+        return [w for w in works if w.subject not in away]
+
+    def _item(self, work: Work) -> Item:
+        """The delivery as its operation sees it, with what the teller owns of it by the present blueprint."""
+        data = ownership.owned_now(self.blueprint, work.row.type, work.row.source, work.data)
+        return dataclasses.replace(item(work), data=data)
 
     async def _bisect(self, operation: Operation, works: list[Work], items: list[Item]) -> None:
         """Call; where a call fails as a whole for a reason that may be one item's, halve it."""
@@ -220,7 +255,9 @@ class Carrier:
 def item(work: Work) -> Item:
     """The delivery as an operation sees it; `state` in its data is the newest one known."""
     row = work.row
-    return Item(work.id, work.subject, work.lane[2], row.type, work.data, row.link or "", work.attempt)
+    return Item(
+        work.id, work.subject, work.lane[2], row.type, work.data, row.link or "", work.attempt, work.event_id or ""
+    )
 
 
 def touches(operation: Operation, work: Work) -> frozenset[str]:

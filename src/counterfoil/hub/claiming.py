@@ -95,6 +95,7 @@ class Work:
     receipt_id: int | None
     row: Any  # Received or Happened: what it is about
     data: Mapping[str, Any]  # the event's; empty for a receipt
+    not_before: float | None = None  # where its flow lets it wait for a run or a window
     before: tuple[Waiting, ...] = ()  # of the same operation, earlier in the lane: this one answers for them
 
     @property
@@ -141,7 +142,20 @@ async def claim(
             return []
         keys = store.listed(key for (key,) in leased)
         works = await _heads(connection, store, system, stream, keys, token, depth)
+        if any(w.not_before is not None for w in works):
+            works = await _in_time(connection, store, works)
         return await _coalesced(connection, store, works, coalescing) if coalescing else works
+
+
+async def _in_time(connection: AsyncConnection, store: Store, works: list[Work]) -> list[Work]:
+    """The heads whose time has come; the lanes of the others are given back until then. Nothing overtakes them."""
+    now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    early = {w.lane: w.not_before for w in works if w.not_before is not None and w.not_before > now}
+    for (system, stream, key), start in early.items():
+        mine = (lane.c.system == system, lane.c.stream == stream, lane.c.key == key)
+        given_back = {"worker": None, "token": None, "lease_until": None, "due_at": start}
+        await connection.execute(sa.update(lane).where(*mine).values(given_back))
+    return [w for w in works if w.lane not in early]
 
 
 def _lease(store: Store) -> sa.Update:
@@ -199,7 +213,7 @@ def _run(head: Work, rows: Iterable[Any]) -> list[Any]:
 
 def _answering(head: Work, newest: Work, run: Sequence[Any]) -> Work:
     before = tuple(Waiting(r.id, r.event_id, r.created_at, r.promise_by) for r in run[:-1])
-    return replace(newest, attempt=head.attempt, before=before)
+    return replace(newest, attempt=head.attempt, not_before=head.not_before, before=before)
 
 
 async def _heads(
@@ -234,7 +248,7 @@ def _these(store: Store) -> sa.Select[Any]:
 
 _WORK = (
     *("id", "system", "stream", "key", "operation", "subject", "attempt", "created_at", "promise_by", "on_exception"),
-    *("event_id", "receipt_id"),
+    *("event_id", "receipt_id", "not_before"),
 )
 
 
@@ -261,17 +275,17 @@ def _text(column: Any) -> sa.ColumnElement[str]:
 def _works(rows: Iterable[Sequence[Any]], token: str, receipts: bool) -> list[Work]:
     works = []
     for row in rows:
-        id_, system, stream, key, operation, subject, attempt, created_at, promise_by, on_exception, *ids = row[:12]
+        id_, system, stream, key, operation, subject, attempt, created_at, promise_by, on_exception, *ids = row[:13]
         lane_ = (system, stream, key)
         if receipts:
-            told: Any = Received(*row[12:])
+            told: Any = Received(*row[13:])
             data: Mapping[str, Any] = {}
         else:
-            told, data = Happened(*row[12:16]), Told(row[16], row[17])
+            told, data = Happened(*row[13:17]), Told(row[17], row[18])
         works.append(
             Work(
                 *(id_, lane_, token, operation, subject, attempt + 1, created_at, promise_by, on_exception),
-                *(*ids, told, data),
+                *(*ids[:2], told, data, ids[2]),
             )
         )
     return works

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy as sa
+
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import limits, pressure, systems
+from counterfoil.hub.ownership import NOT_OWNER
+from counterfoil.hub.schema import counter
 from counterfoil.hub.store import Store
 from counterfoil.hub.systems import Closed
 from counterfoil.retail.events import at_utc
@@ -26,6 +30,13 @@ async def of(store: Store, blueprint: Blueprint, streams: Mapping[str, str]) -> 
             "lag": round(reading.lag, 1),
         },
     }
+
+
+async def not_spread(store: Store) -> dict[str, int]:
+    """By system, how many of its changes were not its own to make, and so told to nobody, or not whole."""
+    rows = sa.select(counter.c.system, counter.c.n).where(counter.c.name == NOT_OWNER).order_by(counter.c.system)
+    async with store.read() as connection:
+        return {row.system: row.n for row in await connection.execute(rows)}
 
 
 def _closed(state: Closed) -> dict[str, Any]:

@@ -44,6 +44,10 @@ ONE_OPERATION = frozenset({"no_right", "no_settings", "tax_basis_differs"})
 a setting that only this one needs. The operation pauses alone; for any other reason the whole system closes."""
 
 
+NEEDS_APPROVAL = "needs_approval"
+"""Why something is held back that nobody refused: a person must say that it is meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One item's result.
@@ -90,7 +94,10 @@ class Failure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One delivery as an operation sees it. `link` is the id of the subject in this system, where known."""
+    """One delivery as an operation sees it. `link` is the id of the subject in this system, where known.
+
+    `event` is the id of the fact behind it, the same at every attempt.
+    """
 
     delivery: int
     subject: str
@@ -99,6 +106,7 @@ class Item:
     data: Mapping[str, Any]
     link: str = ""
     attempt: int = 1
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.blueprint.ownership import Ownership
 from counterfoil.hub.claiming import Work
-from counterfoil.hub.contract import BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
+from counterfoil.hub.contract import NEEDS_APPROVAL, BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
+from counterfoil.hub.enforcing import Enforcer
 from counterfoil.hub.receipts import IMPORT, object_key
 from counterfoil.hub.records import Known, keep_objects, keep_seen, known_objects, state_digest
 from counterfoil.hub.schema import object_
@@ -36,20 +38,28 @@ class Decision:
     events: tuple[Event, ...] = ()
 
 
+class HeldBack(Exception):
+    """What was told is not taken for known before a person releases it; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """How one kind of object is read.
 
-    `interpret` is given the last known state, the one told now, and by which way it came (webhook, poll, import).
+    `interpret` is given the last known state, the one told now, and by which way it came (webhook, poll, import;
+    released by a person, after it raised HeldBack).
     `ignore` names the fields whose change is no news (our own marks, say); `matters` the stages in which a person
     must know that the object was deleted at its source; `quiet` the stages of the same thing at its home system in
-    which nothing that happens to it elsewhere is a fact for others.
+    which nothing that happens to it elsewhere is a fact for others. `owners` is the rule to be enforced, if there is
+    one; `again` tells what is known at a system once more, by the cause, the system and the state.
     """
 
     interpret: Callable[[Known | None, Observed, str], Decision]
     ignore: frozenset[str] = frozenset()
     matters: frozenset[str] = frozenset()
     quiet: frozenset[str] = frozenset()
+    owners: Ownership | None = None
+    again: Callable[[Event, str, Mapping[str, Any]], Event] | None = None
 
     def digest(self, observed: Observed) -> str:
         """The fingerprint of what counts as news."""
@@ -63,6 +73,7 @@ class Decoded:
     outcomes: list[tuple[Work, Outcome]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # subjects of which something newer was told
+    at_peace: set[str] = field(default_factory=set)  # those that say what the owners of their fields say
 
 
 def read(connector: Connector, work: Work) -> Observed | Outcome:
@@ -92,7 +103,9 @@ async def apply(
     """Compare each (work, Observed or Outcome) with what is known, in order, and keep the result."""
     decoded = Decoded()
     counts: Counter[tuple[str, str]] = Counter()
-    known = await known_objects(connection, [(system, w.row.kind, w.row.object_id) for w, _ in read_])
+    enforcer = await Enforcer.begin(connection, system, processes, read_)
+    places = [(system, w.row.kind, w.row.object_id) for w, _ in read_]
+    known = await known_objects(connection, [*places, *enforcer.places])
     at_home = await _home_stages(connection, system, processes, read_)
     bodies: dict[tuple[str, str], str] = {}
     changed: dict[tuple[str, str, str], str] = {}
@@ -109,13 +122,19 @@ async def apply(
             decoded.outcomes.append((work, observed))
             continue
         place = (system, observed.kind, observed.object_id)
-        before = known.get(place)
+        before, question = known.get(place), None
         try:
             digest = processes[observed.kind].digest(observed)
             verdict = compare(before, observed.version, digest)
             decision = None
             if verdict == "news" or (work.row.origin == IMPORT and verdict != "stale"):
                 decision = processes[observed.kind].interpret(before, observed, work.row.origin)
+        except HeldBack as held:
+            bodies[body] = work.row.digest
+            decoded.seen.add(work.subject)
+            fix = "Release it if it is right (counterfoil exceptions release); else put it right where it comes from."
+            decoded.outcomes.append((work, rejected(NEEDS_APPROVAL, str(held), fix)))
+            continue
         except Exception:  # rules that stumble over one object must not take the others with it
             bodies[body] = work.row.digest
             decoded.outcomes.append((work, _bug("interpret_failed")))
@@ -134,18 +153,26 @@ async def apply(
                     e.model_copy(update={"id": event_id(e.source, e.type, e.subject, e.id, str(work.receipt_id))})
                     for e in events
                 )
+            if processes[observed.kind].owners is not None:
+                kept = await enforcer.enforce(processes[observed.kind], work, observed, known, events, decoded.events)
+                events, question = kept.events, kept.question
+                if not kept.spread:
+                    stage = before.stage if before else ""
+                counts.update({(system, kept.counted): 1} if kept.counted else {})
             decoded.events.extend(events)
             result: dict[str, Any] = {"stage": stage, "events": [e.type for e in events]}
         else:
             counts[(system, verdict)] += 1
             stage = before.stage if before else ""
             result = {"dropped": verdict}
+        if verdict != "stale" and enforcer.at_peace(processes[observed.kind], observed, known):
+            decoded.at_peace.add(work.subject)
         if verdict in ("news", "echo"):
             decoded.seen.add(work.subject)
             state = observed.state.model_dump(mode="json")
             known[place] = Known(observed.version, digest, state, stage)
             changed[place] = observed.state.canonical_id
-        decoded.outcomes.append((work, done(result)))
+        decoded.outcomes.append((work, question or done(result)))
     # gone and then seen again, in the shop's trash say: its state tells what became of it
     decoded.outcomes = [(w, _seen_again(w, o, decoded.seen)) for w, o in decoded.outcomes]
     await keep_objects(connection, store, {place: (known[place], id_) for place, id_ in changed.items()})
@@ -206,18 +233,26 @@ def after_write(process: Process, known: Known, observed: Observed, wrote: froze
     """
     if known.version > observed.version:
         return None
-    apart = process.ignore | wrote
     kind = type(observed.state)
     try:
         last = kind.model_validate(known.state)
-        if state_digest(last, apart) == state_digest(observed.state, apart):
+        ours = _taken_over(last.model_dump(mode="json"), observed.state.model_dump(mode="json"), wrote)
+        now = kind.model_validate(ours)
+        if state_digest(now, process.ignore) == state_digest(observed.state, process.ignore):
             return observed
-        ours = {name: getattr(observed.state, name) for name in wrote}
-        return Observed(
-            observed.kind, observed.object_id, observed.version, kind.model_validate({**dict(last), **ours})
-        )
+        return Observed(observed.kind, observed.object_id, observed.version, now)
     except ValueError:  # kept by another version of ours, or the two do not go together: let the receipt tell
         return None
+
+
+def _taken_over(last: dict[str, Any], seen: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """`last` with these fields as they were seen; `customer.phone` is one field of a part."""
+    taken = dict(last)
+    for name in names:
+        first, _, rest = name.partition(".")
+        part = seen.get(first)
+        taken[first] = _taken_over(taken.get(first) or {}, part, [rest]) if rest and isinstance(part, dict) else part
+    return taken
 
 
 def compare(known: Known | None, version: str, digest: str) -> str:

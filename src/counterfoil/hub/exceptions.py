@@ -12,11 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.blueprint.model import HUB
 from counterfoil.hub import lanes
 from counterfoil.hub.claiming import Work
-from counterfoil.hub.contract import Outcome
+from counterfoil.hub.contract import NEEDS_APPROVAL, Outcome
 from counterfoil.hub.lanes import LaneKey, NewDelivery
-from counterfoil.hub.schema import audit, delivery, delivery_log, exception, system_state
+from counterfoil.hub.receipts import RELEASED
+from counterfoil.hub.schema import audit, delivery, delivery_log, exception, receipt, system_state
 from counterfoil.hub.store import Store
 
 
@@ -26,6 +28,10 @@ class NoSuchException(LookupError):
 
 class NotOpen(ValueError):
     """The exception is closed already; nothing was changed."""
+
+
+class NothingHeldBack(ValueError):
+    """The exception is of another kind; nothing was changed."""
 
 
 async def open_for_work(
@@ -94,6 +100,27 @@ async def open_for_system(
                 **_words(outcome, owner),
             )
         )
+
+
+def of_promise(name: str) -> str:
+    """What an exception of a missed promise has as its operation."""
+    return f"promise.{name}"
+
+
+async def open_for_promises(
+    connection: AsyncConnection, store: Store, missed: Sequence[tuple[str, str, float, Outcome, str]]
+) -> None:
+    """One exception a missed promise: (its name, about what, due when, in which words, who owns it)."""
+    await connection.execute(
+        sa.insert(exception).values(status="open", opened_at=store.now, created_at=store.now),
+        [
+            {
+                **{"system": HUB, "stream": "", "key": subject, "operation": of_promise(name), "subject": subject},
+                **{"promise_by": due, "held": False, **_words(outcome, owner)},
+            }
+            for name, subject, due, outcome, owner in missed
+        ],
+    )
 
 
 async def is_open_for(connection: AsyncConnection, system: str, feed: str) -> bool:
@@ -188,6 +215,19 @@ async def act(store: Store, number: int, status: str, who: str, note: str = "") 
         if status != "retried" and row.delivery_id is not None:
             await _log_act(connection, store, row, status, who, note)
         return dict(row._mapping)
+
+
+async def release(store: Store, number: int, who: str, note: str = "") -> dict[str, Any]:
+    """Let what was held back for a person's word be taken for known, and close the exception as retried.
+
+    Raises NoSuchException, NotOpen, NothingHeldBack.
+    """
+    row = await get(store, number)
+    if row["reason"] != NEEDS_APPROVAL or row["receipt_id"] is None:
+        raise NothingHeldBack(f"exception {number} holds nothing back; `retry` or `resolve` it")
+    async with store.write() as connection:
+        await connection.execute(sa.update(receipt).where(receipt.c.id == row["receipt_id"]).values(origin=RELEASED))
+    return await act(store, number, "retried", who, note)
 
 
 async def _go_on(connection: AsyncConnection, store: Store, row: Any, status: str) -> None:

@@ -28,7 +28,8 @@ def deliveries(blueprint: Blueprint, streams: Mapping[str, str], event: Event) -
             event_id=event.id,
             within=flow.within.total_seconds() if flow.within else None,
             on_exception=flow.on_exception,
+            release=timing.release if timing else None,
         )
-        for flow in blueprint.flows
+        for flow, timing in zip(blueprint.flows, blueprint.timings, strict=True)
         if flow.on == event.type and flow.from_ in (None, event.source, home)
     ]

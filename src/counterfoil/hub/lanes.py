@@ -7,7 +7,7 @@ Lanes are always locked in sorted order, before deliveries get their ids.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,10 @@ LaneKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery to be queued. Exactly one of `event_id`, `receipt_id` is set."""
+    """A delivery to be queued. Exactly one of `event_id`, `receipt_id` is set.
+
+    `release` says from when on it may be done if it is queued at a moment (seconds since the epoch); None: at once.
+    """
 
     system: str
     stream: str
@@ -36,6 +39,7 @@ class NewDelivery:
     receipt_id: int | None = None
     within: float | None = None  # seconds: the promise
     on_exception: str = "hold"
+    release: Callable[[float], float] | None = None
 
     @property
     def lane(self) -> LaneKey:
@@ -62,41 +66,76 @@ def _bind(key: LaneKey, **more: Any) -> dict[str, Any]:
     return {"b_system": key[0], "b_stream": key[1], "b_key": key[2], **more}
 
 
-async def _shift(connection: AsyncConnection, store: Store, deltas: Counter[LaneKey]) -> None:
-    """Lock the lanes in sorted order and change how many deliveries each holds."""
-    await store.each(connection, _shifted, [_bind(key, b_n=n) for key, n in sorted(deltas.items())])
+async def _shift(
+    connection: AsyncConnection, store: Store, deltas: Counter[LaneKey], due: Mapping[LaneKey, float] | None = None
+) -> None:
+    """Lock the lanes in sorted order and change how many deliveries each holds.
+
+    A lane that is new is due now, or as `due` says. One that holds something already stays due as it is: what comes
+    after goes after.
+    """
+    if due:
+        later = [_bind(key, b_n=n, b_due=due.get(key, 0.0)) for key, n in sorted(deltas.items())]
+        await store.each(connection, _shifted_later, later)
+    else:
+        await store.each(connection, _shifted, [_bind(key, b_n=n) for key, n in sorted(deltas.items())])
 
 
-def _shifted(store: Store) -> sa.Insert:
+def _shifted(store: Store, due_at: Any = None) -> sa.Insert:
     # one upsert statement for all cases: mixed statements would lock in an order of their own and deadlock
     statement: Any = store.insert(lane).values({n: sa.bindparam(f"b_{n}") for n in ("system", "stream", "key", "n")})
-    statement = statement.values(due_at=store.now)
+    statement = statement.values(due_at=store.now if due_at is None else due_at)
     counted = {"n": lane.c.n + statement.excluded.n}
     return statement.on_conflict_do_update(index_elements=["system", "stream", "key"], set_=counted)  # type: ignore[no-any-return]
+
+
+def _shifted_later(store: Store) -> sa.Insert:
+    due: sa.ColumnElement[float] = sa.bindparam("b_due", type_=sa.Double())
+    return _shifted(store, sa.case((due > store.now, due), else_=store.now))
+
+
+async def _starts(connection: AsyncConnection, store: Store, new: Sequence[NewDelivery]) -> list[float | None]:
+    """From when on each may be done; the store is asked what time it is only where that is of any importance."""
+    if not any(d.release for d in new):
+        return [None] * len(new)
+    now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    return [d.release(now) if d.release else None for d in new]
+
+
+def _due(new: Sequence[NewDelivery], starts: Sequence[float | None]) -> dict[LaneKey, float]:
+    """When a lane is due that holds nothing yet: its first delivery says so."""
+    first: dict[LaneKey, float] = {}
+    for d, start in zip(new, starts, strict=True):
+        first.setdefault(d.lane, start or 0.0)
+    return {key: start for key, start in first.items() if start}
 
 
 async def enqueue(connection: AsyncConnection, store: Store, new: Sequence[NewDelivery]) -> None:
     """Queue deliveries, in order, at the end of their lanes."""
     if not new:
         return
-    await _shift(connection, store, Counter(d.lane for d in new))
-    await _insert(connection, store, new)
+    starts = await _starts(connection, store, new)
+    await _shift(connection, store, Counter(d.lane for d in new), _due(new, starts))
+    await _insert(connection, store, new, starts)
     await store.notify(connection)
 
 
-async def _insert(connection: AsyncConnection, store: Store, new: Sequence[NewDelivery]) -> None:
+async def _insert(
+    connection: AsyncConnection, store: Store, new: Sequence[NewDelivery], starts: Sequence[float | None]
+) -> None:
     rows = [
         {
             **{"system": d.system, "stream": d.stream, "key": d.key, "operation": d.operation, "subject": d.subject},
             **{"event_id": d.event_id, "receipt_id": d.receipt_id, "within": d.within, "on_exception": d.on_exception},
+            "not_before": start,
         }
-        for d in new
+        for d, start in zip(new, starts, strict=True)
     ]
     await store.each(connection, _inserted, rows)
 
 
 def _inserted(store: Store) -> sa.Insert:
-    names = ("system", "stream", "key", "operation", "subject", "event_id", "receipt_id", "on_exception")
+    names = ("system", "stream", "key", "operation", "subject", "event_id", "receipt_id", "on_exception", "not_before")
     # NULL stays NULL: no promise
     promise = store.now + sa.bindparam("within", type_=sa.Double())
     fixed = {"attempt": sa.literal_column("0"), "created_at": store.now, "promise_by": promise}
@@ -179,6 +218,7 @@ async def settle(
     """
     unheld = sorted(set(unheld))
     shifted = bool(new or unheld)
+    starts = await _starts(connection, store, new)
     if shifted:
         deltas = Counter(d.lane for d in new)
         for s in settled:
@@ -186,7 +226,7 @@ async def settle(
             deltas.setdefault(s.lane, 0)
         for key in unheld:
             deltas.setdefault(key, 0)
-        await _shift(connection, store, deltas)
+        await _shift(connection, store, deltas, _due(new, starts))
     left = await _locked(connection, store, settled)
     if not shifted:
         left = {s.lane: left[s.lane] - len(s.finished) for s in settled}
@@ -195,7 +235,7 @@ async def settle(
             sa.update(lane).where(_same_lane, lane.c.due_at >= HELD).values(due_at=store.now),
             [_bind(key) for key in unheld],
         )
-    await _insert(connection, store, new)
+    await _insert(connection, store, new, starts)
     finished = [i for s in settled for i in s.finished]
     if finished:
         await store.run(connection, _gone, {"ids": store.listed(finished)})
@@ -266,6 +306,16 @@ async def unhold(connection: AsyncConnection, store: Store, key: LaneKey, finish
     await store.notify(connection)
 
 
+async def lock(connection: AsyncConnection, store: Store, keys: Sequence[LaneKey]) -> list[LaneKey]:
+    """Lock these lanes, there or not, until the transaction ends; those of them that a worker has in hand."""
+    await _shift(connection, store, Counter(dict.fromkeys(keys, 0)))
+    rows = [(await connection.execute(sa.select(lane.c.worker).where(_same_lane), _bind(key))).first() for key in keys]
+    empty = [_bind(key) for key in sorted(keys)]
+    if empty:
+        await connection.execute(sa.delete(lane).where(_same_lane, lane.c.n <= 0, lane.c.worker.is_(None)), empty)
+    return sorted(key for key, row in zip(keys, rows, strict=True) if row is not None and row.worker is not None)
+
+
 async def next_due(store: Store) -> float | None:
     """Seconds until the next free lane becomes due, by the database's clock; None when none will by itself.
 
@@ -280,7 +330,7 @@ async def next_due(store: Store) -> float | None:
 
 
 async def depth(store: Store) -> dict[str, int]:
-    """How much is unfinished: deliveries in all, held back by exceptions, and claimed now."""
+    """How much is unfinished: deliveries in all, held by exceptions, kept for a later run or window, and claimed."""
     async with store.read() as connection:
         row = (
             await connection.execute(
@@ -292,9 +342,13 @@ async def depth(store: Store) -> dict[str, int]:
                 )
             )
         ).one()
+        later = await connection.scalar(
+            sa.select(sa.func.count()).select_from(delivery).where(delivery.c.not_before > store.now)
+        )
         return {
             "deliveries": int(row.all),
             "held": int(row.held),
+            "for_later": int(later or 0),
             "lanes_waiting": int(row.waiting),
             "lanes_claimed": int(row.claimed),
         }

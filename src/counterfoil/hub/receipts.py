@@ -25,6 +25,9 @@ from counterfoil.hub.store import Store, as_json, count
 IMPORT = "import"
 """The origin of what is fetched as history, without side effects."""
 
+RELEASED = "released"
+"""The origin of what was held back for a person's word, and got it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:

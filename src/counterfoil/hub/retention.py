@@ -1,16 +1,15 @@
 """Retention: what is older than the blueprint declares goes, in small batches, while the hub runs.
 
 Bodies of receipts go first; later the history: receipts, events with their search keys, the log of deliveries, closed
-exceptions. Nothing goes of a subject that has an unfinished delivery or an open exception. De-duplication outlives it:
-it stands on `object` and `seen`, which are never purged, as are links, counters and the audit.
+exceptions, promises that have ended or were missed. Nothing goes of a subject that has an unfinished delivery or an
+open exception. De-duplication outlives it: it stands on `object` and `seen`, which are never purged, as are links,
+counters and the audit.
 All SQL that purges is in this module.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -22,8 +21,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Retention
-from counterfoil.hub import receipts, schedule
-from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, receipt
+from counterfoil.hub import schedule
+from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, promise, receipt
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
 
@@ -46,24 +45,25 @@ class _Aging:
     table: sa.Table
     order: tuple[sa.Column[Any], ...]
     since: sa.Column[Any]
-    ended: sa.Column[Any]
+    ended: sa.ColumnElement[Any]
     subject: sa.ColumnElement[str]
     blank: bool = False  # the row stays, only its body goes
 
 
 _THING: sa.ColumnElement[str] = receipt.c.system + ":" + receipt.c.kind + ":" + receipt.c.object_id
-_r, _d, _x, _e = receipt.c, delivery_log.c, exception.c, event.c
+_r, _d, _x, _e, _p = receipt.c, delivery_log.c, exception.c, event.c, promise.c
 _HISTORY = (
     _Aging("receipts", receipt, (_r.id,), _r.received_at, _r.received_at, _THING),
     _Aging("deliveries", delivery_log, (_d.id,), _d.ended_at, _d.ended_at, _d.subject),
     _Aging("exceptions", exception, (_x.id,), _x.opened_at, _x.closed_at, _x.subject),
+    _Aging("promises", promise, (_p.id,), _p.began_at, sa.func.coalesce(_p.ended_at, _p.missed_at), _p.subject),
     _Aging("events", event, (_e.recorded_at, _e.id), _e.recorded_at, _e.recorded_at, _e.subject),
 )
 _BODIES = _Aging("bodies", receipt, (_r.id,), _r.received_at, _r.received_at, _THING, blank=True)
 
 
 async def purge(store: Store, retention: Retention, *, dry_run: bool = False, rest: float = REST) -> Counter[str]:
-    """Purge what is due: how many receipts, deliveries, exceptions, events, search keys and bodies went.
+    """Purge what is due: how many receipts, deliveries, exceptions, promises, events, search keys and bodies went.
 
     `dry_run` only counts what would go. Raises what the store raised.
     """
@@ -158,16 +158,7 @@ async def purge_once(
     store: Store, retention: Retention, every: float = EVERY, turn: float = schedule.TURN
 ) -> Counter[str] | None:
     """Purge if it is due; None if it is not, or not our turn. Raises what the store raised."""
-    token = secrets.token_hex(8)
-    if await receipts.begin_poll(store, *_PLACE, token, turn) is None:
-        return None
-    gone: Counter[str] | None = None
-    try:
-        async with schedule.renewed(store, *_PLACE, token, turn):
-            gone = await purge(store, retention)
-    finally:
-        with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
-            await asyncio.shield(receipts.end_poll(store, *_PLACE, token, every, ok=gone is not None))
+    gone = await schedule.in_turn(store, _PLACE, lambda: purge(store, retention), every, turn)
     if gone:
         log.info("purged", **{name.replace(" ", "_"): count for name, count in gone.items()})
     return gone

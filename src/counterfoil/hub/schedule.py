@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import sqlalchemy as sa
 import structlog
 
+from counterfoil.hub import receipts
 from counterfoil.hub.schema import cursor
 from counterfoil.hub.store import Store
 
@@ -20,6 +23,30 @@ log = structlog.get_logger()
 
 TURN = 30.0
 """Seconds a turn lasts that is not renewed; as long as a worker's lease."""
+
+
+T = TypeVar("T")
+
+
+async def in_turn(
+    store: Store, place: tuple[str, str], work: Callable[[], Awaitable[T]], every: float, turn: float = TURN
+) -> T | None:
+    """Do `work` if it is due at `place` (system, name), and make it due again in `every` seconds.
+
+    None if it is not due, or somebody else's turn. Raises what `work` and the store raised.
+    """
+    token = secrets.token_hex(8)
+    if await receipts.begin_poll(store, *place, token, turn) is None:
+        return None
+    done = False
+    try:
+        async with renewed(store, *place, token, turn):
+            result = await work()
+            done = True
+        return result
+    finally:
+        with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
+            await asyncio.shield(receipts.end_poll(store, *place, token, every, ok=done))
 
 
 @contextlib.asynccontextmanager

@@ -96,6 +96,7 @@ delivery = sa.Table(
     sa.Column("created_at", Seconds, nullable=False),
     sa.Column("promise_by", Seconds),
     sa.Column("on_exception", sa.Text, nullable=False),  # hold or pass
+    sa.Column("not_before", Seconds),  # where its flow lets it wait for a run or a window
     sa.Index("delivery_lane", "system", "stream", "key", "id"),
     sa.Index("delivery_subject", "subject"),
     sqlite_autoincrement=True,  # ids of finished deliveries are not used again
@@ -189,6 +190,27 @@ link = sa.Table(
     sa.Index("link_object", "system", "object_id"),
 )
 
+told_apart = sa.Table(  # what a person has said not to be the same; shaped as `link`, and never proposed again
+    "told_apart",
+    metadata,
+    sa.Column("canonical_id", sa.Text, primary_key=True),
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("since", Seconds, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+)
+
+merged = sa.Table(  # two records of one system that a person has said to be the same; `into_id` is the one that counts
+    "merged",
+    metadata,
+    sa.Column("canonical_id", sa.Text, primary_key=True),
+    sa.Column("into_id", sa.Text, nullable=False),
+    sa.Column("links", sa.JSON, nullable=False),  # [canonical id before, after, system, object id before, after]
+    sa.Column("since", Seconds, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Index("merged_into", "into_id"),
+)
+
 system_state = sa.Table(
     "system_state",
     metadata,
@@ -255,20 +277,30 @@ audit = sa.Table(
 promise = sa.Table(  # what must have happened by when, by the process promises of the blueprint
     "promise",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
     sa.Column("event_id", sa.Text, nullable=False),  # the fact that made it
     sa.Column("began_at", Seconds, nullable=False),
     sa.Column("due_at", Seconds, nullable=False),
     sa.Column("missed_at", Seconds),  # when its absence was put before a person
     sa.Column("ended_at", Seconds),
     sa.Column("ended_as", sa.Text),  # kept, late or void; NULL: still open
+    sa.Column("took", Seconds),  # from began_at to ended_at, in the open hours of its calendar where it has one
+    sa.Index("promise_subject", "subject"),
+)
+sa.Index(  # one at a time for each name and subject: the first fact that is not answered counts
+    "promise_open",
+    *(promise.c.subject, promise.c.name),
+    unique=True,
+    sqlite_where=promise.c.ended_at.is_(None),
+    postgresql_where=promise.c.ended_at.is_(None),
 )
 sa.Index(
     "promise_due",
     promise.c.due_at,
-    sqlite_where=promise.c.ended_at.is_(None),
-    postgresql_where=promise.c.ended_at.is_(None),
+    sqlite_where=sa.and_(promise.c.ended_at.is_(None), promise.c.missed_at.is_(None)),
+    postgresql_where=sa.and_(promise.c.ended_at.is_(None), promise.c.missed_at.is_(None)),
 )
 sa.Index("promise_ended", promise.c.name, promise.c.ended_at)
 

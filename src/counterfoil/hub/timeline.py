@@ -7,11 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, link, object_, receipt
+from counterfoil.hub import identity
+from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, link, object_, promise, receipt
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import at_utc, hashed_ref
 
-ABOUT = ("shipment", "invoice")
+ABOUT = ("shipment", "invoice", "contested", "reverted")
 """The parts of an event's data that a timeline shows: what the event is about, beside its subject."""
 
 
@@ -40,17 +41,19 @@ async def find(store: Store, text: str) -> list[str]:
                 )
             )
             found = sorted(direct.scalars())
-        return found
+        return sorted(await identity.family(connection, found))
 
 
 async def of(store: Store, subject: str) -> dict[str, Any]:
     """Everything known of one subject; times are ISO 8601 UTC, entries in time order."""
     async with store.read() as connection:
+        promised = await _promises(connection, subject)
         entries = [
             *await _receipts(connection, subject),
             *await _events(connection, subject),
             *await _deliveries(connection, subject),
             *await _exceptions(connection, subject),
+            *[e for e in promised if e["ended"]],
         ]
         entries.sort(key=lambda e: (e["at"], e["order"]))
         links = await connection.execute(sa.select(link).where(link.c.canonical_id == subject))
@@ -59,10 +62,15 @@ async def of(store: Store, subject: str) -> dict[str, Any]:
         )
         return {
             "subject": subject,
+            "merged_with": sorted(await identity.family(connection, [subject]) - {subject}),
             "links": {row.system: row.object_id for row in links},
             "entries": [{**e, "at": at_utc(e["at"]).isoformat(timespec="milliseconds")} for e in entries],
             "waiting": [
-                {"id": r.id, "system": r.system, "operation": r.operation, "attempt": r.attempt} for r in waiting
+                {"id": r.id, "system": r.system, "operation": r.operation, "attempt": r.attempt, **_until(r)}
+                for r in waiting
+            ],
+            "promised": [
+                {"name": e["text"], "due": e["due"], "missed": e["missed"]} for e in promised if not e["ended"]
             ],
         }
 
@@ -156,3 +164,28 @@ async def _exceptions(connection: AsyncConnection, subject: str) -> list[dict[st
         )
         for r in rows
     ]
+
+
+async def _promises(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    rows = await connection.execute(sa.select(promise).where(promise.c.subject == subject).order_by(promise.c.due_at))
+    return [
+        _entry(
+            r.ended_at or 0.0,
+            4,
+            "promise",
+            f"{r.name}: {r.ended_as}" if r.ended_at else r.name,
+            due=_iso(r.due_at),
+            missed=r.missed_at is not None,
+            ended=r.ended_at is not None,
+        )
+        for r in rows
+    ]
+
+
+def _until(row: Any) -> dict[str, str]:
+    """Until when a delivery waits for the run or window of its flow, where it has one."""
+    return {"not_before": _iso(row.not_before)} if row.not_before is not None else {}
+
+
+def _iso(seconds: float) -> str:
+    return at_utc(seconds).isoformat(timespec="seconds")

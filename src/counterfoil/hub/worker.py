@@ -21,8 +21,9 @@ import sqlalchemy as sa
 import structlog
 
 from counterfoil.blueprint import Blueprint
+from counterfoil.blueprint.timing import Timing
 from counterfoil.hub import alerts, carrying, claiming, lanes, limits, room, systems
-from counterfoil.hub.carrying import Carrier
+from counterfoil.hub.carrying import Carrier, Follow
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Connector, Item, Operation, Outcome, rejected
 from counterfoil.hub.decode import Process
@@ -91,7 +92,8 @@ def streams_of(connectors: Mapping[str, Connector]) -> dict[str, str]:
 class Worker:
     """Works the lanes of the given connectors until told to stop.
 
-    `processes` by system, then by kind of object; `retells` by the type of the event they follow.
+    `processes` by system, then by kind of object; `retells` by the type of the event they follow; `follow` is told of
+    all new events.
     """
 
     def __init__(
@@ -103,18 +105,23 @@ class Worker:
         name: str = "",
         lease: float = LEASE,
         retells: Mapping[str, Retell] | None = None,
+        follow: Follow | None = None,
     ) -> None:
         self.store, self.connectors, self.blueprint = store, connectors, blueprint
         self.name = name or worker_name()
         self.lease = lease
         self.operations = operations_of(connectors)
         self.streams = streams_of(connectors)
-        self.carrier = Carrier(store, blueprint, connectors, processes, retells or {}, self.streams, self.name)
+        self.carrier = Carrier(store, blueprint, connectors, processes, retells or {}, self.streams, self.name, follow)
         self.gauge = Gauge(blueprint, self.streams)
         self.batches = {f.do: f.batch for f in blueprint.flows if f.batch}
         self.rates = {f.do: f.rate for f in blueprint.flows if f.rate}
         self.limits = {name: system.limits for name, system in blueprint.systems.items()}
         self.latest_only = {f.do for f in blueprint.flows if f.when_down == "latest_only"}
+        self.windows: defaultdict[tuple[str, str], list[Timing]] = defaultdict(list)
+        for flow, timing in zip(blueprint.flows, blueprint.timings, strict=True):
+            if timing is not None and timing.window:
+                self.windows[flow.system, flow.operation].append(timing)
         self._learnt: Collection[str] = ()  # systems whose answers asked for less, as last read
         self._not_before: dict[tuple[str, str], float] = {}  # by (system, stream), on the monotonic clock
         self._probes: dict[str, str] = {}  # by system or operation: the token of the right to try one call
@@ -321,6 +328,7 @@ class Worker:
         by_operation: dict[str, list[Work]] = defaultdict(list)
         for work in works:
             by_operation[work.operation].append(work)
+        shut = await self._shut(system, by_operation)
         started = False
         unused: list[Work] = []
         for name, group in by_operation.items():
@@ -351,7 +359,18 @@ class Worker:
             self.gauge.started((system, stream), time.monotonic())
         # nothing but conflicts: they come free when a call in flight ends, which wakes us
         await lanes.release(self.store, {w.lane: w.token for w in unused}, 0.0 if started else 0.05)
-        return started
+        return started or shut
+
+    async def _shut(self, system: str, by_operation: dict[str, list[Work]]) -> bool:
+        """Let wait what was to be done in a posting window that is over, until the next one; whether there was any."""
+        now, shut = time.time(), False
+        for name in by_operation.keys() & {operation for s, operation in self.windows if s == system}:
+            wait = min(timing.opening(now) for timing in self.windows[system, name]) - now
+            late = {w.lane: w.token for w in by_operation[name] if w.not_before is not None and wait > 0}
+            await lanes.release(self.store, late, wait)
+            by_operation[name] = [w for w in by_operation[name] if w.lane not in late]
+            shut = shut or bool(late)
+        return shut
 
     async def _turn(self, system: str, operation: Operation, items: int) -> Turn:
         rate, limit = self.rates.get(f"{system}.{operation.name}"), self.limits.get(system)

@@ -19,9 +19,8 @@ from typing import Any
 from counterfoil.hub.contract import Observed
 from counterfoil.hub.decode import Decision, Process
 from counterfoil.hub.records import Known, state_digest
-from counterfoil.processes.changes import moment
 from counterfoil.processes.orders import HISTORY
-from counterfoil.retail.events import Event, event_id
+from counterfoil.retail.events import Event, event_id, moment
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, Invoice, Shipment, ShipmentState
 
 QUOTATION, CONFIRMED, PART_SHIPPED, DELIVERED, CLOSED = "quotation", "confirmed", "part_shipped", "delivered", "closed"

@@ -37,9 +37,14 @@ EVENT_TYPES: dict[str, str] = {
     "stock.changed": "the quantities of an article changed",
     "stock.published": "a channel was told how many of an article it may sell",
     "product.changed": "a product, its variants or prices changed",
+    "product.contested": "two systems changed the same of a product; its owner's value stands",
+    "product.reverted": "a system changed of a product what it does not own, and is told the owner's value again",
     "product.published": "a channel was given a product as it now is",
     "customer.changed": "a customer's master data changed, or a new one registered",
+    "customer.contested": "two systems changed the same of a customer; its owner's value stands",
+    "customer.reverted": "a system changed of a customer what it does not own, and is told the owner's value again",
     "customer.updated": "a system was given a customer's master data as they now are",
+    "record.posted": "a system was given the record of a fact, such as finance an invoice",
 }
 
 
@@ -74,3 +79,12 @@ def hashed_ref(value: str) -> str:
 def at_utc(seconds: float) -> datetime:
     """An aware UTC datetime from seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment(version: str) -> datetime:
+    """When an object was read, by its own system's clock; now, where its version is no time."""
+    try:
+        read_at = datetime.fromisoformat(version)
+    except ValueError:
+        return datetime.now(UTC)
+    return read_at if read_at.tzinfo else read_at.replace(tzinfo=UTC)

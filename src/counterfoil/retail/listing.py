@@ -31,15 +31,34 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class ListingRule:
-    """What a channel asks: the attributes a product must have, and the tax classes it can take (none: any)."""
+    """What a channel asks: the attributes a product must have, and the tax classes it can take (none: any).
+
+    Its assortment is what stands in one of the categories `only` (none: all) and in none of `never`; a category is its
+    path from the root, and what stands below it stands in it.
+    """
 
     requires: frozenset[str] = frozenset({"sku", "price"})
     tax_classes: frozenset[str] = frozenset()
+    only: tuple[tuple[str, ...], ...] = ()
+    never: tuple[tuple[str, ...], ...] = ()
+
+    def wants(self, category: tuple[str, ...]) -> bool:
+        """Whether what stands in the category is in the assortment."""
+        path = _folded(category)
+
+        def within(places: Iterable[tuple[str, ...]]) -> bool:
+            return any(path[: len(place)] == _folded(place) for place in places)
+
+        return (not self.only or within(self.only)) and not within(self.never)
+
+
+def _folded(path: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.strip().casefold() for name in path)
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """How a shop is fed: what it is told of stock, what a product needs, what the hub writes of it.
+    """How a shop is fed: what it is told of stock, what a product needs, what the hub writes of it, its assortment.
 
     `tax_classes` maps the home system's tax class to the shop's; an empty one leaves tax classes to the shop.
     `publish` names what the hub writes (see PUBLISHED); what is not named stays as the shop has it.
@@ -49,11 +68,13 @@ class Channel:
     requires: frozenset[str] = frozenset({"sku", "price"})
     tax_classes: Mapping[str, str] = field(default_factory=dict)
     publish: frozenset[str] = frozenset(PUBLISHED)
+    only: tuple[tuple[str, ...], ...] = ()
+    never: tuple[tuple[str, ...], ...] = ()
 
     @property
     def listing(self) -> ListingRule:
         """What this channel asks of a product."""
-        return ListingRule(self.requires, frozenset(self.tax_classes))
+        return ListingRule(self.requires, frozenset(self.tax_classes), self.only, self.never)
 
 
 def gtin_of(variant: Variant) -> str:
@@ -114,6 +135,9 @@ class _Counts:
 def _of_product(product: Product, rule: ListingRule) -> Iterator[Reason]:
     if not product.sellable:
         yield Reason("not_sellable", "it is not for sale")
+    elif not rule.wants(product.category):
+        place = " / ".join(product.category) or "no category"
+        yield Reason("not_in_assortment", f"in {place}, it is not in this channel's assortment")
     if not product.variants:
         yield Reason("no_variants", "it has no variants")
     if not product.name.strip():

@@ -134,6 +134,8 @@ class Money:
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         def read(value: Any) -> Money:
+            if not isinstance(value, Money | str):
+                raise NotAnAmount("expected a text such as 12.50 EUR")
             return value if isinstance(value, Money) else Money.parse(value)
 
         return core_schema.no_info_plain_validator_function(read, serialization=core_schema.to_string_ser_schema())

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from counterfoil.retail.entity import Entity
+from counterfoil.retail.entity import Extended
 from counterfoil.retail.money import CurrencyMismatch, Money, total
 from counterfoil.retail.party import Address, Customer
 
@@ -139,7 +139,7 @@ class Refund(BaseModel):
         return self.refunded_at is not None
 
 
-class Order(Entity):
+class Order(Extended):
     """An order as its shop knows it now.
 
     `total` is what the customer pays. total = sum of line nets + sum of line taxes + `rounding`; a shop that
@@ -168,6 +168,7 @@ class Order(Entity):
     tax_told: Money
     rounding: Money
     note: str = ""
+    reference: str = Field(default="", description="The customer's own word for the order: a purchase order's number")
     erp_number: str = Field(default="", description="The ERP's order number where the shop has been told it")
 
     @model_validator(mode="after")

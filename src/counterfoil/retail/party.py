@@ -7,7 +7,7 @@ import unicodedata
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from counterfoil.retail.entity import Entity
+from counterfoil.retail.entity import Extended
 
 
 class Address(BaseModel):
@@ -58,7 +58,7 @@ class Customer(BaseModel):
         return not self.id
 
 
-class Account(Entity):
+class Account(Extended):
     """A customer's master data as one system has it, apart from any order."""
 
     system: str

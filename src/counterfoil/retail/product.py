@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from counterfoil.retail.entity import Entity
+from counterfoil.retail.entity import Entity, Extended
 from counterfoil.retail.money import Money
 
 
@@ -47,11 +47,12 @@ class Variant(_Value):
     active: bool = True
 
 
-class Product(Entity):
+class Product(Extended):
     """A product with its variants, as its home system has it; a simple product is its own only variant.
 
     `sellable`: it may be sold at all. `tracked`: its stock is counted. `tax_class` is in the home system's words.
-    `category` is the path from the root.
+    `category` is the path from the root. `costs` are what articles cost the retailer, by the variant's id, in the
+    currency of its price and with tax where the price is with tax; of an article without one nothing is known.
     """
 
     system: str
@@ -64,6 +65,7 @@ class Product(Entity):
     prices_include_tax: bool = False
     category: tuple[str, ...] = ()
     image: Image | None = None
+    costs: tuple[tuple[str, Decimal], ...] = ()
     variants: tuple[Variant, ...]
 
     @property

@@ -46,7 +46,7 @@ async def test_link_keeps_the_review_in_a_file(scene: Scene, tmp_path: Path, kin
     assert str(file) in done.stdout.replace("\n", "")
     text = file.read_text()
     rows = json.loads(text) if kind == "json" else list(csv.DictReader(text.splitlines()))
-    assert list(rows[0]) == ["what", "reason", "why", "by", "key", "odoo", "web"]
+    assert list(rows[0]) == ["what", "reason", "why", "by", "key", "decision", "odoo", "web"]
     assert {row["reason"] for row in rows} == {"no_key", "product_split"}
 
 

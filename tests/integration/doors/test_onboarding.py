@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, parse
 from counterfoil.doors import onboarding
-from counterfoil.doors.onboarding import Linked, Unfit
-from counterfoil.hub import linking, records
+from counterfoil.doors.linked import Linked, What
+from counterfoil.doors.onboarding import Unfit
+from counterfoil.hub import identity, linking, records
 from counterfoil.hub.contract import Failure, Kind, Outcome, Page, Raw
 from counterfoil.hub.schema import cursor, receipt
 from counterfoil.hub.schema import link as link_
@@ -58,7 +59,7 @@ def nothing(_label: str, _n: int, _total: int | None) -> None:
 
 
 async def link(
-    store: Store, made: Mapping[str, Any], what: onboarding.What = "products", write: bool = True, text: str = TEXT
+    store: Store, made: Mapping[str, Any], what: What = "products", write: bool = True, text: str = TEXT
 ) -> Linked:
     return await onboarding.link(store, blueprint(text), made, "web", what, write, nothing)
 
@@ -97,6 +98,7 @@ async def test_an_existing_catalogue_is_linked_by_its_variants(store: Store) -> 
         "already_linked": 0,
         "review": {"only_web": 1},
         "whole_products": {"matched": 2, "already_linked": 0},
+        "decided": {"link": 0, "not the same": 0},
         "written": 5,
     }
     variants = await links(store, "web", "odoo:variant:11", "odoo:variant:12", "odoo:variant:13")
@@ -105,6 +107,18 @@ async def test_an_existing_catalogue_is_linked_by_its_variants(store: Store) -> 
         "odoo:product:5": "70",
         "odoo:product:6": "80",
     }
+
+
+async def test_articles_of_like_names_wait_for_a_person(store: Store) -> None:
+    """case: F36: by the declared likeness, and never linked by it."""
+    ours = [("1", {"sku": "A", "label": "Enamel mug, blue"}), ("2", {"sku": "B", "label": "Poster"})]
+    theirs = [("7", {"sku": "X", "label": "Blue enamel mug"}), ("8", {"label": "Other poster of the fair"})]
+    text = f"{TEXT}products: {{candidates: {{name: 0.9}}}}\n"
+    found = await link(store, {"odoo": Lists(ours), "web": Lists(theirs)}, text=text)
+    assert found.written == 0
+    assert [(row.by, row.here, row.there) for row in found.rows if row.reason == "candidate"] == [
+        ("name 1.00", "1", "7")
+    ]
 
 
 async def test_a_dry_run_writes_nothing_and_a_second_run_neither(store: Store) -> None:
@@ -172,6 +186,14 @@ async def test_customers_are_linked_from_their_owner(store: Store) -> None:
     assert all(row.keys == "" for row in found.rows), "no personal data in the review"
     again = await link(store, {"odoo": Lists(people=PEOPLE), "web": Lists(people=ACCOUNTS)}, "customers")
     assert (again.written, len(again.matching.linked)) == (0, 1)
+
+
+async def test_who_was_merged_into_another_is_nobody_of_its_own(store: Store) -> None:
+    """case: F35: neither linked again nor in the review, and the other is told by its key alone now."""
+    await identity.merge(store, [], "odoo", "504", "503", "pat")
+    found = await link(store, {"odoo": Lists(people=PEOPLE), "web": Lists(people=ACCOUNTS)}, "customers")
+    assert ("503", "3") in [(pair.here, pair.there) for pair in found.matching.matched]
+    assert "504" not in str(found.rows)
 
 
 async def test_customers_whom_the_erp_owns_go_by_its_ids(store: Store) -> None:

@@ -23,10 +23,10 @@ def test_the_reference_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_example_is_sound_and_names_every_setting_of_every_connector() -> None:
+def test_the_examples_are_sound_and_name_every_setting_of_every_connector() -> None:
     found = examine(EXAMPLE, known=assembly.catalogue(), environ={})
     assert (found.problems, found.warnings) == ((), ())
-    text = EXAMPLE.read_text(encoding="utf-8")
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted(EXAMPLE.parent.glob("*.yaml")))
     settings = {s.name for connector in assembly.CONNECTORS.values() for s in connector.SETTINGS}
     assert {name for name in settings if f" {name}: " not in text} == set()
 

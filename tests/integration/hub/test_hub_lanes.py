@@ -276,7 +276,13 @@ async def test_the_depth_tells_what_waits_what_is_held_and_what_is_claimed(store
     await queue(store, delivery("a"), delivery("b"), delivery("b"), delivery("c"), delivery("c"), delivery("c"))
     a, b, _ = sorted(await claim(store), key=lambda w: w.subject)
     await settle(store, Settled(b.lane, b.token, held=True), finished(a))
-    assert await lanes.depth(store) == {"deliveries": 5, "held": 2, "lanes_waiting": 1, "lanes_claimed": 1}
+    assert await lanes.depth(store) == {
+        "deliveries": 5,
+        "held": 2,
+        "for_later": 0,
+        "lanes_waiting": 1,
+        "lanes_claimed": 1,
+    }
 
 
 async def test_an_empty_store_has_no_depth_and_nothing_due(store: Store) -> None:

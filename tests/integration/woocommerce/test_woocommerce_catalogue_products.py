@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -682,3 +683,27 @@ async def test_the_doctor_looks_at_what_the_channel_needs(app: ShopApp, url: str
     outcome = await publish(shop, product(1, tax_class="7%"))
     assert (outcome.kind, outcome.reason) == (Kind.REJECTED, "tax_class_not_kept")
     await shop.close()
+
+
+# -- owners of single fields
+
+
+async def test_what_somebody_else_owns_of_a_product_stays_as_the_shop_has_it(app: ShopApp, shop: WooCommerce) -> None:
+    """The shop writes its own texts; price and the rest come from the ERP."""
+    await publish(shop, product(7, variant(7, price=euros("12.5")), description="from the ERP"))
+    number = found(app, "ART-7")["id"]
+    owned = ["category", "gtin", "image", "name", "price", "product", "sale", "sellable", "tax_class", "weight"]
+    now = product(7, variant(7, price=euros("13.5")), description="another one")
+    told = item(now, str(number))
+    await shop.operations["publish_product"].run([dataclasses.replace(told, data={**told.data, "owned": owned})])
+    row = found(app, "ART-7")
+    assert (row["regular_price"], row["description"]) == ("13.50", "from the ERP")
+
+
+async def test_who_does_not_own_products_publishes_none(app: ShopApp, shop: WooCommerce) -> None:
+    told = item(product(7))
+    (outcome,) = await shop.operations["publish_product"].run(
+        [dataclasses.replace(told, data={**told.data, "owned": ["description"]})]
+    )
+    assert outcome.result["written"] is False
+    assert app.shop.catalogue.find("ART-7") is None

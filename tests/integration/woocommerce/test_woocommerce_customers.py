@@ -112,7 +112,7 @@ async def test_all_accounts_over_many_pages(app: ShopApp, shop: WooCommerce) -> 
     assert {raw.kind for raw in receipts} == {"customer"}
     assert [raw.body for raw in again] == [raw.body for raw in receipts]
     found = [pair async for pair in shop.people()]
-    assert found[3] == (receipts[3].object_id, {"email": "c003@example.test"})
+    assert found[3] == (receipts[3].object_id, {"email": "c003@example.test", "name": "C 3"})
     assert len(found) == 230
 
 
@@ -279,4 +279,51 @@ async def test_the_feed_can_be_switched_off(url: str) -> None:
     shop = WooCommerce(SYSTEM, settings(url, customers="no"))
     with pytest.raises(StopIteration):
         feed(shop, "customers")
+    await shop.close()
+
+
+# -- owners of single fields
+
+
+async def owning(shop: WooCommerce, found: Account, *owned: str, link: str = "") -> Outcome:
+    delivery = item(found.canonical_id, "customer.changed", found, link, owned=list(owned))
+    return (await run(shop, "update_customer", delivery))[0]
+
+
+async def test_only_what_its_teller_owns_is_written(app: ShopApp, shop: WooCommerce) -> None:
+    """Whom to call belongs to `phone` wherever it stands; the rest of the address to `billing`."""
+    mine = {"address_1": "9 Own St", "city": "Braga", "country": "PT", "phone": "5", "company": "Own"}
+    app.shop.customers.add("ana@example.test", first_name="Ana Maria", last_name="Lima", billing=mine)
+    outcome = await owning(shop, account(name="Anna", phone="+3511"), "phone")
+    now = entry(app)
+    assert (now["billing"]["phone"], now["billing"]["address_1"], now["first_name"]) == (
+        "+3511",
+        "9 Own St",
+        "Ana Maria",
+    )
+    assert outcome.wrote == {"customer.phone", "billing.phone"}
+    await owning(shop, account(name="Anna", phone="7"), "billing")
+    now = entry(app)
+    assert (now["billing"]["phone"], now["billing"]["address_1"], now["first_name"]) == (
+        "+3511",
+        "1 High St",
+        "Ana Maria",
+    )
+    assert now["billing"]["company"] == "Own"
+
+
+async def test_who_owns_nothing_writes_nothing(app: ShopApp, shop: WooCommerce) -> None:
+    """An event from before there were owners, told again."""
+    app.shop.customers.add("ana@example.test")
+    assert (await owning(shop, account())).result["written"] is False
+    assert writes(app) == 0
+
+
+async def test_accounts_are_made_by_the_owner_of_customers_only(app: ShopApp, url: str) -> None:
+    """And whole: of a new one nobody else has said anything yet. case: F34"""
+    shop = WooCommerce(SYSTEM, settings(url, create_customers="yes"))
+    assert (await owning(shop, account(), "email", "name", "phone")).result["written"] is False
+    assert app.shop.customers.entries == {}
+    await owning(shop, account(), "customer", "name")
+    assert (entry(app)["first_name"], entry(app)["billing"]["city"]) == ("Ana", "Porto")
     await shop.close()

@@ -28,7 +28,10 @@ def test_a_channel_is_read_whole(known: Catalogue, whole: str) -> None:
         "\n  web-eu:\n    warehouses: [WH, 101]\n    stock: forecast\n    safety_stock: 3\n"
         '    requires: [image, gtin]\n    tax_classes: {"20% G": standard, "5.5% G": 7}\n    publish: [price, stock]\n'
     )
+    text += "    assortment: {only: [Clothing, Home / Kitchen], never: [Clothing / Outlet]}\n"
     channel = read(known, whole, text).channels["web-eu"]
+    assert channel.assortment.only == ("Clothing", "Home / Kitchen")
+    assert channel.assortment.never == ("Clothing / Outlet",)
     assert (channel.warehouses, channel.stock, channel.safety_stock) == (("WH", "101"), "forecast", 3)
     assert (channel.requires, channel.publish) == (("image", "gtin"), ("price", "stock"))
     assert dict(channel.tax_classes) == {"20% G": "standard", "5.5% G": "7"}
@@ -59,6 +62,9 @@ def test_what_is_left_out_is_careful(known: Catalogue, whole: str) -> None:
         ("{web-eu: {warehouses: WH}}", "channels.web-eu.warehouses", "a list of warehouse codes", ""),
         ("{web-eu: {tax_classes: [standard]}}", "channels.web-eu.tax_classes", "a mapping of taxes", ""),
         ("{web-eu: {safety_stok: 1}}", "channels.web-eu.safety_stok", "one of", 'did you mean "safety_stock"?'),
+        ("{web-eu: {assortment: {only: Tea}}}", "channels.web-eu.assortment.only", "a list of categories", ""),
+        ("{web-eu: {assortment: {not: [Tea]}}}", "channels.web-eu.assortment.not", "one of never, only", ""),
+        ("{web-eu: {assortment: [Tea]}}", "channels.web-eu.assortment", "a mapping with the keys only, never", ""),
         ("{web-eu: 3}", "channels.web-eu", "a mapping with the keys warehouses", ""),
         ("[web-eu]", "channels", "a mapping of shops", ""),
     ],

@@ -19,6 +19,8 @@ from counterfoil.blueprint import (
     parse,
     render,
 )
+from counterfoil.connectors.odoo import mapping as odoo_mapping
+from counterfoil.connectors.woocommerce import mapping as woocommerce_mapping
 from counterfoil.retail.events import EVENT_TYPES
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "blueprint.yaml"
@@ -141,11 +143,15 @@ def whole_catalogue(known: Catalogue) -> Catalogue:
         ),
         events=frozenset(EVENT_TYPES) - told - {"order.accepted", "order.refund_read"},
         is_channel=True,
+        overlays=woocommerce_mapping.OVERLAYS,
     )
     names = ("amend_order", "hold_order", "refund_order", "invoice_order", "check_shipped", "import_order")
     more = tuple(OperationInfo(name, "order") for name in names)
     odoo = replace(
-        odoo, operations=(*odoo.operations, *more, OperationInfo("update_customer", "customer")), events=told
+        odoo,
+        operations=(*odoo.operations, *more, OperationInfo("update_customer", "customer")),
+        events=told,
+        overlays=odoo_mapping.OVERLAYS,
     )
     return Catalogue.of([shop, odoo], frozenset(EVENT_TYPES))
 
@@ -169,6 +175,6 @@ def test_a_channel_is_told_in_words(known: Catalogue, whole: str, environ: dict[
         ' publish: [stock], tax_classes: {"20% G": standard}}\n'
     )
     blueprint = parse(whole + channels, known=whole_catalogue(known), environ=environ)
-    row = "| web-eu | what stands on the shelf, less 2 | WH, 7 | image | stock | 20% G → standard |"
+    row = "| web-eu | all | what stands on the shelf, less 2 | WH, 7 | image | stock | 20% G → standard |"
     assert row in render(blueprint)
     assert parse(dump(blueprint), known=whole_catalogue(known), environ=environ) == blueprint

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.hub.linking import ARTICLE_KEYS, Matching, Pair, Review, Thing, match, normal, products, read
+from counterfoil.hub.linking import read
+from counterfoil.hub.matching import Matching, Pair, Review, Thing, match, products
+from counterfoil.retail.keys import key_of as normal
 
+ARTICLE_KEYS = ("sku", "gtin")
 PERSON = ("email", "vat", "phone")
 
 
@@ -97,6 +100,18 @@ def test_a_link_to_what_is_gone_is_told_and_not_replaced() -> None:
     assert reasons(found) == [("link_gone", ("h1",), ("t1",)), ("only_there", (), ("t2",))]
 
 
+def test_of_several_only_those_are_shown_that_were_not_told_apart() -> None:
+    here, there = [thing("h1", sku="X"), thing("h2", sku="X")], [thing("t1", sku="X"), thing("t2", sku="X")]
+    found = match(here, there, ARTICLE_KEYS, apart={("h1", "t1"), ("h1", "t2")})
+    assert reasons(found) == [("ambiguous", ("h2",), ("t1", "t2")), ("only_here", ("h1",), ())]
+    found = match(here, there, ARTICLE_KEYS, apart={("h1", "t1"), ("h2", "t1")})
+    assert reasons(found) == [("ambiguous", ("h1", "h2"), ("t2",)), ("only_there", (), ("t1",))]
+    assert reasons(match(here[:1], there[:1], ARTICLE_KEYS, apart={("h1", "t1")})) == [
+        ("only_here", ("h1",), ()),
+        ("only_there", (), ("t1",)),
+    ]
+
+
 def test_without_any_key_nothing_can_be_found() -> None:
     found = match([Thing("h1", {})], [Thing("t1", {})], ARTICLE_KEYS)
     assert reasons(found) == [("no_key", ("h1",), ()), ("no_key", (), ("t1",))]
@@ -124,7 +139,7 @@ def test_a_gtin_is_one_only_with_its_check_digit(value: str, expected: str) -> N
     ("kind", "one", "other"),
     [
         ("email", " Anna@X.example", "anna@x.example"),
-        ("vat", "fr 12-345.678", "FR12345678"),
+        ("vat", "fr 23-334.175 221", "FR23334175221"),
         ("phone", "0033 1/02", "+33 102"),
         ("sku", "Abc-1 ", "ABC-1"),
     ],
@@ -141,9 +156,9 @@ async def listed(*rows: tuple[str, Mapping[str, str]]) -> AsyncIterator[tuple[st
 async def test_what_a_connector_lists_is_read_with_its_keys_normalised() -> None:
     ticks: list[int] = []
     rows = listed(("55/56", {"sku": " a ", "gtin": "n/a", "product": "55", "label": "Mug"}), ("57", {"product": "57"}))
-    found = await read(rows, ARTICLE_KEYS, lambda: ticks.append(1))
+    found = await read(rows, ARTICLE_KEYS, ticks.append)
     assert found == [Thing("55/56", {"sku": "a"}, "55"), Thing("57", {}, "57")]
-    assert len(ticks) == 2
+    assert sum(ticks) == 2
 
 
 async def test_what_is_listed_twice_is_one_thing() -> None:

@@ -165,3 +165,32 @@ def test_a_channel_asks_for_its_mapped_tax_classes() -> None:
     channel = Channel(tax_classes={"20%": "standard"})
     assert reasons(product(tax_class="7%"), channel.listing)[0].code == "no_tax_class"
     assert reasons(product(tax_class="7%"), Channel().listing) == ()
+
+
+@pytest.mark.parametrize(
+    ("only", "never", "wanted"),
+    [
+        ((), (), True),
+        ((("Kitchen",),), (), True),
+        ((("kitchen ", "TEA"),), (), True),
+        ((("Kitchen", "Tea", "Green"),), (), False),
+        ((("Kit",),), (), False),
+        ((("Garden",), ("Kitchen",)), (), True),
+        ((), (("Kitchen", "Tea"),), False),
+        ((), (("Kitchen", "Coffee"),), True),
+        ((("Kitchen",),), (("Kitchen", "Tea"),), False),
+    ],
+)
+def test_an_assortment_is_categories_with_all_below_them(
+    only: tuple[tuple[str, ...], ...], never: tuple[tuple[str, ...], ...], wanted: bool
+) -> None:
+    rule = Channel(only=only, never=never).listing
+    assert rule.wants(("Kitchen", "Tea")) is wanted
+    assert codes(product(category=("Kitchen", "Tea")), rule) == ([] if wanted else [("not_in_assortment", "")])
+
+
+def test_without_a_category_it_is_only_in_an_assortment_of_everything() -> None:
+    assert ListingRule().wants(())
+    assert ListingRule(never=(("Tea",),)).wants(())
+    [reason] = reasons(product(category=()), ListingRule(only=(("Tea",),)))
+    assert reason.words == "in no category, it is not in this channel's assortment"

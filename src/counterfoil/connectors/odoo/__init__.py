@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import httpx
 
-from counterfoil.connectors.odoo import doctor, fingerprint, reading
+from counterfoil.connectors.odoo import doctor, facts, fingerprint, reading
 from counterfoil.connectors.odoo import feeds as polled
 from counterfoil.connectors.odoo.connecting import connect
 from counterfoil.connectors.odoo.lookups import Lookups
@@ -22,6 +23,8 @@ from counterfoil.hub.contract import (
     Refused,
     Setting,
 )
+from counterfoil.hub.facts import HeldOrder
+from counterfoil.retail.product import Product, StockLevel
 
 __all__ = ["CAPABILITIES", "SETTINGS", "Odoo", "Rules", "TaxRule"]
 
@@ -75,6 +78,7 @@ class Odoo:
         self.sources = polled.Sources.of(self.client, settings.get("pricelist", ""), settings.get("language", ""))
         self._feeds = polled.feeds(self.sources, polled.timing(system, settings))
         self._operations = operations(self.client, self.lookups)
+        self._listing = facts.Listing(system, self.sources, self._url, self._image_url)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -101,6 +105,34 @@ class Odoo:
     def people(self) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
         """Every customer with its keys, by number. Raises Failure."""
         return self.sources.people.people()
+
+    def list_held(self, shop: str, since: datetime, until: datetime) -> AsyncIterator[Sequence[HeldOrder]]:
+        """The shop's orders here that are dated in [since, until). Raises Failure."""
+        return facts.list_held(self.sources.stocks.reader, shop, since, until)
+
+    async def held_now(self, ids: Sequence[str]) -> Sequence[HeldOrder]:
+        """These orders (canonical ids) as they are here now. Raises Failure."""
+        return await facts.held_now(self.sources.stocks.reader, ids)
+
+    def list_stock(self) -> AsyncIterator[Sequence[StockLevel]]:
+        """Every article whose stock is counted. Raises Failure."""
+        return self._listing.stock()
+
+    async def stock_now(self, ids: Sequence[str]) -> Sequence[StockLevel]:
+        """These articles (numbers) now. Raises Failure."""
+        return [level async for page in self._listing.stock([int(id_) for id_ in ids]) for level in page]
+
+    def list_products(self) -> AsyncIterator[Sequence[Product]]:
+        """Every product with the prices of its variants. Raises Failure."""
+        return self._listing.products()
+
+    async def products_now(self, ids: Sequence[str]) -> Sequence[Product]:
+        """These products (numbers) now. Raises Failure."""
+        return [product async for page in self._listing.products([int(id_) for id_ in ids]) for product in page]
+
+    async def fetch(self, kind: str, ids: Sequence[str]) -> Sequence[Raw]:
+        """Receipts of these objects by number, as the feeds would bring them. Raises Failure."""
+        return await self._listing.fetch(kind, [int(id_) for id_ in ids])
 
     async def care(self) -> list[Finding]:
         """Nothing breaks unseen: Odoo is polled, and a poll that fails says so itself."""

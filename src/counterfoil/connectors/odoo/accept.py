@@ -30,6 +30,7 @@ from counterfoil.connectors.odoo.lookups import (
     Reference,
     pick_currency,
     pick_journal,
+    pick_place,
     pick_product,
     pick_taxes,
 )
@@ -45,8 +46,9 @@ from counterfoil.connectors.odoo.translate import (
     line_row,
     load_fields,
     load_rows,
+    own_columns,
 )
-from counterfoil.hub.contract import Failure, Item, Kind, Outcome, done
+from counterfoil.hub.contract import BadPayload, Failure, Item, Kind, Outcome, done
 from counterfoil.retail.order import LineKind
 
 UPDATE = {**QUIET, "mode": "init", "noupdate": True}
@@ -92,14 +94,23 @@ class Accepting:
         ready = open_jobs(jobs)
         parties = await customers.resolve([job.order for job in ready], self.lookups, reference)
         rows: dict[str, list[list[str]]] = {}
+        columns: dict[tuple[str, ...], list[Job]] = {}
         for job in ready:
             who = parties[job.order.canonical_id]
             if isinstance(who, Impossible):
                 job.outcome = who.outcome
-            elif job.made is not None:
-                addresses = (who.customer, who.invoice_to, who.ship_to)
-                rows[job.external_id] = load_rows(job.order, job.made, *addresses, names)
-        await self._load_orders(open_jobs(ready), rows)
+                continue
+            try:
+                more = {**job.columns, **own_columns(job.order, self.lookups.rules.dialect)}
+            except BadPayload as bad:
+                job.refuse(bad.reason, bad.message, bad.suggestion)
+                continue
+            assert job.made is not None
+            addresses = (who.customer, who.invoice_to, who.ship_to)
+            rows[job.external_id] = load_rows(job.order, job.made, *addresses, names, more)
+            columns.setdefault(tuple(more), []).append(job)
+        for fields, alike in columns.items():  # an empty column would empty the field, not leave it to Odoo's default
+            await self._load_orders(alike, load_fields(names, fields), rows)
 
     async def prepare(self, jobs: Sequence[Job]) -> Reference:
         """Give each job its draft, or the outcome that says why there is none; the reference data that was used."""
@@ -116,10 +127,9 @@ class Accepting:
                     _prepare(job, reference, found, self.lookups)
         return reference
 
-    async def _load_orders(self, jobs: Sequence[Job], rows: dict[str, list[list[str]]]) -> None:
+    async def _load_orders(self, jobs: Sequence[Job], fields: list[str], rows: dict[str, list[list[str]]]) -> None:
         """Insert; a row that Odoo refuses fails alone and the others go again without it."""
         jobs = list(jobs)
-        fields = load_fields(await self.desk.names())
         while jobs:
             matrix = [row for job in jobs for row in rows[job.external_id]]
             ids, messages = await self.client.load("sale.order", fields, matrix)
@@ -219,6 +229,7 @@ def _prepare(job: Job, reference: Reference, found: Mapping[str, list[dict[str, 
         for payment in order.payments:
             if payment.paid_at is not None and payment.amount.amount > 0:
                 pick_journal(payment.method, reference, rules)
+        job.columns = pick_place(order, reference, rules)
         job.made = draft(order, currency, products, reference.services, taxes, rules.tolerance)
     except Impossible as no:
         job.outcome = no.outcome

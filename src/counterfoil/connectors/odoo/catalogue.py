@@ -187,7 +187,8 @@ class Catalogue:
                         "active": v["active"],
                         "options": _chosen(v, values),
                         "image": images.get(("product.product", v["id"]), ""),
-                        **self._prices(article, book, shared, at),
+                        **(priced := self._prices(article, book, shared, at)),
+                        "cost": _cost(article, row, priced["currency"], shared),
                     }
                     for v, article in zip(own, articles, strict=True)
                 ],
@@ -276,7 +277,7 @@ class Catalogue:
         if self._shared is None or time.monotonic() - self._shared.at > KEEP:
             rows = self.reader.rows
             companies = await self.reader.client.search_read("res.company", [], ["id"], order="sequence, id", limit=1)
-            taxes = await rows("account.tax", [], ["name", "price_include", "company_id"])
+            taxes = await rows("account.tax", [], ["name", "price_include", "company_id", "amount", "amount_type"])
             categories = await rows("product.category", [], ["name", "parent_id"], context=self.context)
             root = [["module", "=", "product"], ["name", "=", "product_category_all"]]
             roots = await rows("ir.model.data", root, ["res_id"])
@@ -326,6 +327,15 @@ def _article(template: Row, variant: Row, shared: _Shared) -> Article:
     )
 
 
+def _cost(article: Article, template: Row, currency: str, shared: _Shared) -> str:
+    """What the article costs, in terms of its price: with tax where that is; empty where the two do not compare."""
+    taxes = [tax for tax in _own_taxes(template, shared) if tax["price_include"]]
+    comparable = all(tax["amount_type"] == "percent" for tax in taxes)
+    if not article.cost or not comparable or shared.currencies[article.currency]["name"] != currency:
+        return ""
+    return f"{article.cost * (1 + sum((exact(tax['amount']) for tax in taxes), Decimal(0)) / 100):f}"
+
+
 def _chosen(variant: Row, values: Mapping[int, tuple[int, list[str]]]) -> list[list[str]]:
     """[attribute, value] of a variant, in the order of the product's attributes."""
     ids = variant["product_template_attribute_value_ids"]
@@ -350,6 +360,10 @@ def _path(category: int, shared: _Shared) -> list[str]:
 
 
 def _taxes(template: Row, shared: _Shared) -> list[dict[str, Any]]:
+    return [{"name": tax["name"], "included": bool(tax["price_include"])} for tax in _own_taxes(template, shared)]
+
+
+def _own_taxes(template: Row, shared: _Shared) -> list[Row]:
+    """Those of our company."""
     own = [shared.taxes[id_] for id_ in sorted(template["taxes_id"]) if id_ in shared.taxes]
-    mine = [tax for tax in own if number(tax["company_id"]) in (0, shared.company)]
-    return [{"name": tax["name"], "included": bool(tax["price_include"])} for tax in mine]
+    return [tax for tax in own if number(tax["company_id"]) in (0, shared.company)]

@@ -12,10 +12,12 @@ from typing import Any
 
 from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.lookups import Lookups, Reference
+from counterfoil.connectors.odoo.mapping import NUMBERS, PARTNER
 from counterfoil.connectors.odoo.translate import MODULE, Impossible, impossible, order_name
 from counterfoil.hub.contract import Failure
+from counterfoil.retail.keys import key_of
 from counterfoil.retail.order import Order
-from counterfoil.retail.party import Address, fingerprint, normal_email, normal_phone, normal_vat
+from counterfoil.retail.party import Address, Customer, fingerprint
 
 FIELDS = {"email": "email_normalized", "vat": "vat", "phone": "phone"}
 
@@ -32,13 +34,14 @@ class Parties:
 def keys(order: Order, match: Sequence[str]) -> list[tuple[str, str]]:
     """The match keys the order offers, in the declared order: [("email", "a@b.example"), …]."""
     customer, billing = order.customer, order.billing
-    return match_keys(customer.email or billing.email, customer.vat, customer.phone or billing.phone, match)
+    return match_keys(customer, billing, match)
 
 
-def match_keys(email: str, vat: str, phone: str, match: Sequence[str]) -> list[tuple[str, str]]:
-    """The declared ones among these keys, in the declared order, as they are compared; empty ones left out."""
-    values = {"email": normal_email(email), "vat": normal_vat(vat), "phone": normal_phone(phone)}
-    return [(rule, values[rule]) for rule in match if values[rule]]
+def match_keys(customer: Customer, billing: Address, match: Sequence[str]) -> list[tuple[str, str]]:
+    """The declared ones among their keys, in the declared order, as they are compared; empty ones left out."""
+    written = {"email": customer.email or billing.email, "vat": customer.vat, "phone": customer.phone or billing.phone}
+    offered = [(rule, key_of(rule, written[rule], billing.country)) for rule in match]
+    return [(rule, value) for rule, value in offered if value]
 
 
 def external_id(order: Order, match: Sequence[str]) -> str:
@@ -69,10 +72,10 @@ async def resolve(orders: Sequence[Order], lookups: Lookups, reference: Referenc
             fresh.setdefault(names[order.canonical_id], order)
     if fresh:
         rows = [[name, *_partner_row(order, reference)] for name, order in sorted(fresh.items())]
-        known.update(await _load(lookups, ["id", *_PARTNER_FIELDS], rows))
+        known.update(await _load(lookups, ["id", *_PARTNER_COLUMNS], rows))
     settled = [o for o in orders if o.canonical_id not in result]
     partners = {o.canonical_id: known[names[o.canonical_id]] for o in settled}
-    homes = {known[name]: _made_home(order) for name, order in fresh.items()}
+    homes = {known[name]: _made_home(order, reference) for name, order in fresh.items()}
     homes |= await _homes(sorted(set(partners.values()) - set(homes)), lookups, reference)
     result.update(await _addresses(settled, partners, homes, lookups, reference))
     return result
@@ -93,16 +96,26 @@ async def found_by(offered: Sequence[tuple[str, str]], lookups: Lookups) -> dict
         values = sorted({value for kind, value in offered if kind == rule})
         if not values:
             continue
-        field = FIELDS[rule]
-        domain: list[Any] = [[field, "in", values], ["parent_id", "=", False]]
-        if rule == "phone":  # written in many ways; compared without the ways of writing
-            domain = [["phone", "!=", False], ["parent_id", "=", False]]
-        for row in await lookups.client.search_read("res.partner", domain, [field], order="id"):
-            value = normal_phone(row[field]) if rule == "phone" else row[field]
-            if rule == "vat":
-                value = normal_vat(value)
-            found.setdefault((rule, value), []).append(row["id"])
+        field, several = FIELDS[rule], ["|"] * (len(values) - 1)
+        domain: list[Any] = [[field, "in", values]]
+        if rule == "vat":  # a national number may stand there without its country
+            domain = [[field, "in", sorted({*values, *(value[2:] for value in values)})]]
+        elif rule == "phone":  # written in many ways: any that have its last digits in this order
+            domain = [*several, *([field, "=like", _digits_in_order(value)] for value in values)]
+        rows = await lookups.client.search_read(
+            "res.partner", [["parent_id", "=", False], *domain], [field, "country_id"], order="id"
+        )
+        codes = {number: code for code, number in (await lookups.reference()).countries.items()} if rows else {}
+        for row in rows:
+            country = codes.get(row["country_id"][0], "") if row["country_id"] else ""
+            found.setdefault((rule, key_of(rule, row[field], country)), []).append(row["id"])
     return found
+
+
+def _digits_in_order(phone: str) -> str:
+    """A pattern for a telephone number however its digits are parted; the last seven are enough to find it."""
+    digits = [c for c in phone.partition(";")[0] if c.isdigit()]
+    return f"%{'%'.join(digits[-7:])}%"
 
 
 def _match(order: Order, match: Sequence[str], found: Mapping[tuple[str, str], list[int]]) -> int | None:
@@ -122,27 +135,25 @@ def _match(order: Order, match: Sequence[str], found: Mapping[tuple[str, str], l
     return None
 
 
-_PARTNER_FIELDS = [
-    *("name", "email", "phone", "vat", "company_name", "street", "street2", "city", "zip"),
-    *("country_id/.id", "state_id/.id"),
-]
+_PARTNER_COLUMNS = [f"{field}/.id" if field in NUMBERS else field for field in PARTNER]
+_PLACE_COLUMNS = _PARTNER_COLUMNS[list(PARTNER).index("street") :]
+
+
+def partner_values(customer: Customer, billing: Address, reference: Reference) -> dict[str, str]:
+    """What a partner is to hold, by Odoo's fields (mapping.PARTNER); country and state as numbers in texts."""
+    parts = {"customer": customer, "billing": billing}
+    values = {
+        field: next((text for part, name in sources if (text := str(getattr(parts[part], name)))), "")
+        for field, sources in PARTNER.items()
+    }
+    return values | {"name": values["name"] or "Guest"} | dict(zip(_PLACE, place(billing, reference), strict=True))
 
 
 def _partner_row(order: Order, reference: Reference) -> list[str]:
-    customer, billing = order.customer, order.billing
-    return [
-        _partner_name(order),
-        customer.email or billing.email,
-        customer.phone or billing.phone,
-        customer.vat,
-        customer.company or billing.company,
-        *place(billing, reference),
-    ]
+    return list(partner_values(order.customer, order.billing, reference).values())
 
 
-def _partner_name(order: Order) -> str:
-    customer, billing = order.customer, order.billing
-    return customer.name or billing.name or customer.company or billing.company or customer.email or "Guest"
+_PLACE = ("street", "street2", "city", "zip", "country_id", "state_id")
 
 
 def place(address: Address, reference: Reference) -> list[str]:
@@ -185,7 +196,7 @@ async def _addresses(
     rows_new = [[name, *values] for name, values in sorted(children.items()) if name not in known]
     if rows_new:
         columns = ["id", "name", "parent_id/.id", "type", "phone", "company_name"]
-        known.update(await _load(lookups, columns + _PARTNER_FIELDS[5:], rows_new))
+        known.update(await _load(lookups, columns + _PLACE_COLUMNS, rows_new))
     return {
         o.canonical_id: Parties(
             partners[o.canonical_id],
@@ -214,9 +225,10 @@ async def _homes(partners: Sequence[int], lookups: Lookups, reference: Reference
     }
 
 
-def _made_home(order: Order) -> str:
+def _made_home(order: Order, reference: Reference) -> str:
     """Where a partner lives that was just made from this order."""
-    name, company = _partner_name(order), order.customer.company or order.billing.company
+    values = partner_values(order.customer, order.billing, reference)
+    name, company = values["name"], values["company_name"]
     return _whereabouts(order.billing.model_copy(update={"name": name, "company": company}))
 
 

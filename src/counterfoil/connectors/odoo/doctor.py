@@ -9,7 +9,8 @@ from typing import Any
 
 from counterfoil.connectors.odoo.catalogue import OWN_SKUS, Catalogue
 from counterfoil.connectors.odoo.client import Client
-from counterfoil.connectors.odoo.lookups import Lookups
+from counterfoil.connectors.odoo.lookups import Lookups, Reference
+from counterfoil.connectors.odoo.mapping import MODELS
 from counterfoil.connectors.odoo.versions import UnsupportedVersion, major_of, names, warning
 from counterfoil.connectors.odoo.watching import Reader
 from counterfoil.hub.contract import Failure, Finding, Mark
@@ -61,6 +62,7 @@ async def examine(client: Client, lookups: Lookups, catalogue: Catalogue) -> lis
     for look in (_rights, _modules, _decimals):
         findings += await _safely(look.__name__.strip("_"), look, client)
     findings += await _safely("reference data", lambda _: _reference(lookups), client)
+    findings += await _safely("mappings", lambda _: _mappings(client, lookups), client)
     findings += await _safely("taxes abroad", lambda _: _taxes_abroad(client, lookups), client)
     for look in (_companies, _warehouses, _carriers, _invoicing, _skus):
         findings += await _safely(look.__name__.strip("_"), look, client)
@@ -147,7 +149,7 @@ async def _decimals(client: Client) -> list[Finding]:
 
 async def _reference(lookups: Lookups) -> list[Finding]:
     reference = await lookups.reference(not_before=float("inf"))
-    findings = [Finding("currencies", Mark.OK, ", ".join(sorted(reference.currencies)))]
+    findings = [*_places(lookups, reference), Finding("currencies", Mark.OK, ", ".join(sorted(reference.currencies)))]
     without = sorted(c.code for c in reference.currencies.values() if c.pricelist < 0)
     if without:
         remedy = "Make a pricelist in each currency the shop sells in."
@@ -193,6 +195,41 @@ async def _taxes_abroad(client: Client, lookups: Lookups) -> list[Finding]:
         "or archive the taxes of countries that you do not charge."
     )
     return [Finding("taxes abroad", Mark.WARNING, found, remedy)]
+
+
+def _places(lookups: Lookups, reference: Reference) -> list[Finding]:
+    """Warehouses and pricelists that the blueprint names for the orders of its shops."""
+    rules, findings = lookups.rules, []
+    for key, named, there in (
+        ("warehouse", rules.warehouses, set(reference.warehouses)),
+        ("pricelist", rules.pricelists, set(reference.pricelists)),
+    ):
+        lost = sorted({f"{name} ({shop})" for shop, name in named.items() if name not in there})
+        if lost:
+            remedy = f"Correct {key} under `channels` in the blueprint, or make it in Odoo."
+            findings.append(Finding(f"{key} of orders", Mark.FAILED, f"Odoo has no {key} {', '.join(lost)}", remedy))
+        elif named:
+            findings.append(Finding(f"{key} of orders", Mark.OK, ", ".join(sorted(set(named.values())))))
+    return findings
+
+
+async def _mappings(client: Client, lookups: Lookups) -> list[Finding]:
+    """The fields that the blueprint's `mappings` fill: there, and to be written."""
+    findings = []
+    for object_, fields in lookups.rules.dialect.fields.items():
+        model = MODELS[object_]
+        told = await client.call(model, "fields_get", allfields=sorted(fields), attributes=["type", "readonly"])
+        lost = [field for field in sorted(fields) if field not in told]
+        closed = [field for field in sorted(fields) if field in told and told[field]["readonly"]]
+        many = [f for f in sorted(fields) if f in told and told[f]["type"] in ("one2many", "many2many", "binary")]
+        remedy = f"Correct mappings in the blueprint under {object_}, or make the field in Odoo (Studio, or a module)."
+        for words, named in (("does not have", lost), ("computes or locks", closed), ("keeps lists or files in", many)):
+            if named:
+                found = f"{model}: Odoo {words} {', '.join(named)}"
+                findings.append(Finding("mappings", Mark.FAILED, found, remedy))
+        if not (lost or closed or many):
+            findings.append(Finding("mappings", Mark.OK, f"{model}: {', '.join(sorted(fields))} can be written"))
+    return findings
 
 
 async def _companies(client: Client) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -33,6 +33,7 @@ class Job:
     confirm: bool = False
     odoo_id: int = 0
     made: Draft | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)  # of `load()`, besides those of every order
     state: dict[str, Any] = field(default_factory=dict)
     payment: str = ""
     outcome: Outcome | None = None

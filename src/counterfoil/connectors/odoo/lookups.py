@@ -7,16 +7,17 @@ ago is found. Products are asked for each time: a discontinued one must not be s
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.rules import Rules, TaxRule
-from counterfoil.connectors.odoo.translate import MODULE, Currency, OdooTax, impossible, sorted_unique
+from counterfoil.connectors.odoo.translate import MODULE, Currency, Impossible, OdooTax, impossible, sorted_unique
 from counterfoil.hub.contract import Failure, rejected
+from counterfoil.retail.mapping import choose, missing, scalar, to_add
 from counterfoil.retail.order import LineKind, Order, TaxRate
 
 KEEP = 300.0
@@ -39,6 +40,9 @@ class Reference:
     countries: Mapping[str, int]
     states: Mapping[tuple[str, str], int]
     services: Mapping[str, int]
+    banks: tuple[str, ...] = ()  # codes of the journals that take money
+    warehouses: Mapping[str, int] = field(default_factory=dict)  # by short name; only where the blueprint names one
+    pricelists: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by name or external id; and its currency
 
 
 class Lookups:
@@ -59,7 +63,7 @@ class Lookups:
         call = self.client.search_read
         names = await self.client.names()
         company = (await call("res.company", [], ["currency_id", names.fiscal_country], order="sequence, id"))[0]
-        lists = await call("product.pricelist", [], ["currency_id", "company_id"], order="sequence, id")
+        lists = await call("product.pricelist", [], ["name", "currency_id", "company_id"], order="sequence, id")
         pricelists: dict[int, int] = {}
         for row in lists:
             if not row["company_id"] or row["company_id"][0] == company["id"]:
@@ -79,9 +83,7 @@ class Lookups:
         country = company[names.fiscal_country]
         home = by_id.get(country[0], "") if country else ""
         taxes = await self._taxes(company["id"], by_id, home, names.tax_country)
-        journals = {
-            j["code"]: j["id"] for j in await call("account.journal", [["company_id", "=", company["id"]]], ["code"])
-        }
+        books = await call("account.journal", [["company_id", "=", company["id"]]], ["code", "type"])
         states = {
             (by_id.get(s["country_id"][0], ""), s["code"]): s["id"]
             for s in await call("res.country.state", [], ["code", "country_id"])
@@ -94,11 +96,27 @@ class Lookups:
             currencies=currencies,
             taxes=taxes,
             tax_ids=await self.external_ids(named, "account.tax") if named else {},
-            journals=journals,
+            journals={row["code"]: row["id"] for row in books},
             countries=countries,
             states=states,
             services=await self._services(),
+            banks=tuple(row["code"] for row in books if row["type"] in ("bank", "cash")),
+            warehouses=await self._warehouses(company["id"]) if self.rules.warehouses else {},
+            pricelists=await self._pricelists(lists) if self.rules.pricelists else {},
         )
+
+    async def _warehouses(self, company: int) -> dict[str, int]:
+        rows = await self.client.search_read("stock.warehouse", [["company_id", "=", company]], ["code"])
+        return {row["code"]: row["id"] for row in rows}
+
+    async def _pricelists(self, lists: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+        """Those whose name is theirs alone, and those that the blueprint names by external id."""
+        counts = Counter(row["name"] for row in lists)
+        found = {row["id"]: (row["id"], row["currency_id"][0]) for row in lists}
+        named = {row["name"]: found[row["id"]] for row in lists if counts[row["name"]] == 1}
+        wanted = [name for name in self.rules.pricelists.values() if "." in name and name not in named]
+        external = await self.external_ids(wanted, "product.pricelist") if wanted else {}
+        return named | {name: found[id_] for name, id_ in external.items() if id_ in found}
 
     async def _taxes(self, company: int, countries: Mapping[int, str], home: str, country: str) -> tuple[OdooTax, ...]:
         """All sales taxes; where they have no `country` field (14) they are the company's own country's, `home`."""
@@ -243,13 +261,12 @@ def pick_tax(
     candidates = [t for t in candidates if not t.included] or candidates
     scope = "consu" if kind is LineKind.PRODUCT else "service"
     candidates = [t for t in candidates if t.scope == scope] or [t for t in candidates if not t.scope] or candidates
-    row = f"{{rate: {rate.percent.normalize():f}, country: {country or '??'}, odoo: …}}"
     if len(candidates) > 1:
         names = ", ".join(f"“{t.name}” ({t.id})" for t in candidates[:5])
         raise impossible(
             "ambiguous_tax",
             f"Odoo has several taxes of {rate.percent.normalize():f} % for {country}: {names}.",
-            f"Say which one in the blueprint, under taxes: {row}",
+            missing(_tax_row(rate, country, tax_class if kind is LineKind.PRODUCT else "", "…")),
         )
     if candidates:
         return candidates[0]
@@ -258,8 +275,17 @@ def pick_tax(
     raise impossible(
         "unmapped_tax",
         f"Odoo has no sales tax of {rate.percent.normalize():f} % for {country or 'this country'} (“{rate.name}”).",
-        f"Make that tax in Odoo, or add a row to the blueprint, under taxes: {row}",
+        missing(
+            _tax_row(rate, country, "", "…"),
+            [t.name for t in same] or [t.name for t in reference.taxes if t.country == country],
+            "Or make that tax in Odoo; then retry.",
+        ),
     )
+
+
+def _tax_row(rate: TaxRate, country: str, tax_class: str, odoo: str) -> str:
+    where = {key: value for key, value in (("country", country), ("class", tax_class)) if value}
+    return to_add("taxes", {"rate": Decimal(f"{rate.percent.normalize():f}"), **where, "odoo": odoo})
 
 
 def _declared(rule: TaxRule, reference: Reference) -> OdooTax:
@@ -281,7 +307,7 @@ def pick_journal(method: str, reference: Reference, rules: Rules) -> int:
         raise impossible(
             "unmapped_payment",
             f"The blueprint does not say where payments by {method or '(no method given)'!r} go.",
-            f'Add a row to the blueprint, under payments: {{method: "{method}", journal: BNK1}}; then retry.',
+            missing(to_add("payments", {"method": method, "journal": choose(reference.banks)}), reference.banks),
         )
     if code not in reference.journals:
         raise impossible(
@@ -290,3 +316,33 @@ def pick_journal(method: str, reference: Reference, rules: Rules) -> int:
             "Correct the row under payments in the blueprint, or make the journal in Odoo; then retry.",
         )
     return reference.journals[code]
+
+
+def pick_place(order: Order, reference: Reference, rules: Rules) -> dict[str, str]:
+    """Warehouse and pricelist that the blueprint gives the orders of this shop, as columns of `load()`.
+
+    Raises Impossible where Odoo has no such thing, or a pricelist of another currency.
+    """
+    columns: dict[str, str] = {}
+    house, listed = rules.warehouses.get(order.system), rules.pricelists.get(order.system)
+    if house is not None:
+        if house not in reference.warehouses:
+            raise _no_place(order, "warehouse", house, list(reference.warehouses))
+        columns["warehouse_id/.id"] = str(reference.warehouses[house])
+    if listed is not None:
+        number, currency = reference.pricelists.get(listed, (0, 0))
+        if currency != pick_currency(order, reference).id:
+            fits = pick_currency(order, reference).id
+            offers = [name for name, (_, currency) in reference.pricelists.items() if currency == fits]
+            raise _no_place(order, "pricelist", listed, offers, f" in {order.currency}")
+        columns["pricelist_id/.id"] = str(number)
+    return columns
+
+
+def _no_place(order: Order, key: str, named: str, offers: Sequence[str], which: str = "") -> Impossible:
+    row = f"channels:\n  {order.system}:\n    {key}: {scalar(choose(offers))}"
+    return impossible(
+        f"unmapped_{key}",
+        f"The blueprint gives orders of {order.system} the {key} {named!r}, which Odoo does not have{which}.",
+        missing(row, offers, f"Or make that {key} in Odoo; then retry."),
+    )

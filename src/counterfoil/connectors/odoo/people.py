@@ -65,13 +65,15 @@ class People:
         return countries, states
 
     async def people(self) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
-        """Every customer: its number and the keys it can be linked by. Raises Failure."""
+        """Every customer: its number, the keys it can be linked by, its name and address. Raises Failure."""
         domain = [["parent_id", "=", False], ["active", "=", True], *PARTNERS.domain]
-        async for page in self.reader.pages("res.partner", domain, ["email", "vat", "phone"]):
+        countries, _ = await self._places()
+        fields = ["email", "vat", "phone", "name", "street", "zip", "city", "country_id"]
+        async for page in self.reader.pages("res.partner", domain, fields):
             for row in page:
-                keys = {key: row[key] for key in ("email", "vat", "phone") if row[key]}
-                if keys:
-                    yield str(row["id"]), keys
+                told = {name: row[name] for name in ("email", "vat", "phone", "name", "street", "city")}
+                told |= {"postcode": row["zip"], "country": countries.get(number(row["country_id"]), "")}
+                yield str(row["id"]), {name: value for name, value in told.items() if value}
 
 
 def _place(row: Row | None, countries: Mapping[int, str], states: Mapping[int, str]) -> dict[str, str]:

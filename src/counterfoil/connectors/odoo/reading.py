@@ -13,12 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from counterfoil.connectors.odoo.fulfilments import CANONICAL
+from counterfoil.connectors.odoo.mapping import ADDRESS, ORDER_STATES, SHIPMENT_STATES
 from counterfoil.connectors.odoo.translate import shop_line
 from counterfoil.connectors.odoo.watching import number
 from counterfoil.hub.contract import BadPayload, Observed, Raw
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.fulfilment import (
-    ErpState,
     FulfilledLine,
     Fulfilment,
     Invoice,
@@ -30,13 +30,6 @@ from counterfoil.retail.money import Money
 from counterfoil.retail.party import Account, Address, Customer
 from counterfoil.retail.product import Image, Place, Product, SalePrice, StockLevel, Variant
 
-STATES = {
-    "draft": ErpState.QUOTATION,
-    "sent": ErpState.QUOTATION,
-    "sale": ErpState.CONFIRMED,
-    "done": ErpState.CONFIRMED,  # up to 16: a locked order
-    "cancel": ErpState.CANCELLED,
-}
 IMAGE_URL = "{url}/web/image/{model}/{id}/image_1024"
 """Odoo serves it without signing in only what is published; shops elsewhere need `image_url` to say where from."""
 
@@ -92,7 +85,7 @@ def fulfilment(body: Body, url: str = "") -> Fulfilment:
         order=order["origin"],
         id=str(order["id"]),
         number=order["name"],
-        state=STATES[order["state"]],
+        state=ORDER_STATES[order["state"]],
         lines=_lines(body["lines"], articles, prefix),
         shipments=tuple(
             shipment for row in body["pickings"] for shipment in _shipments(row, body["moves"], lines, articles, prefix)
@@ -141,7 +134,7 @@ def _shipments(
     picking: Body, moves: list[Body], lines: Mapping[int, Body], articles: Mapping[int, Body], prefix: str
 ) -> list[Shipment]:
     """The picking as a shipment or a return; none where it only moves goods within the house, or is empty."""
-    state = {"done": ShipmentState.DONE, "cancel": ShipmentState.CANCELLED}.get(picking["state"], ShipmentState.OPEN)
+    state = SHIPMENT_STATES.get(picking["state"], ShipmentState.OPEN)
     own = [move for move in moves if number(move["picking_id"]) == picking["id"]]
     live = [move for move in own if move["state"] != "cancel" or state is ShipmentState.CANCELLED]
     ways = {move["way"] for move in live}
@@ -231,6 +224,8 @@ def product(system: str, body: Body, image_url: str, url: str = "") -> Product:
         prices_include_tax=any(tax["included"] for tax in body["taxes"]),
         category=tuple(body["category"]),
         image=Image(digest=digest, url=image_url.format(**named, **picture)) if digest else None,
+        # bodies kept by earlier versions have none
+        costs=tuple((str(int(row["id"])), Decimal(row["cost"])) for row in body["variants"] if row.get("cost")),
         variants=tuple(_variant(row, image_url, named) for row in body["variants"]),
     )
 
@@ -278,17 +273,7 @@ def account(system: str, body: Body) -> Account:
 
 
 def _address(row: Body) -> Address:
-    return Address(
-        name=row["name"],
-        street=row["street"],
-        street2=row["street2"],
-        city=row["city"],
-        postcode=row["zip"],
-        state=row["state"],
-        country=row["country"],
-        phone=row["phone"],
-        email=row["email"],
-    )
+    return Address(**{ours: row[theirs.removesuffix("_id")] for ours, theirs in ADDRESS.items()})
 
 
 def _quantity(value: Any) -> Decimal:

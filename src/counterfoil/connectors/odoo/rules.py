@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from counterfoil.connectors.overlay import PLAIN, Dialect
+
 
 @dataclass(frozen=True, slots=True)
 class TaxRule:
@@ -24,7 +26,8 @@ class TaxRule:
 class Rules:
     """How orders are taken over. `tolerance` is in the currency's smallest units.
 
-    `invoices`: invoices or credit notes are posted, beside the orders.
+    `invoices`: invoices or credit notes are posted, beside the orders. `dialect`: fields that the blueprint
+    fills itself.
     """
 
     match: tuple[str, ...] = ("email",)
@@ -32,3 +35,6 @@ class Rules:
     payments: Mapping[str, str] = field(default_factory=dict)  # payment method → journal code; "*" any other
     tolerance: int = 5
     invoices: bool = False
+    warehouses: Mapping[str, str] = field(default_factory=dict)  # shop → short name of the one that ships its orders
+    pricelists: Mapping[str, str] = field(default_factory=dict)  # shop → name or external id
+    dialect: Dialect = PLAIN

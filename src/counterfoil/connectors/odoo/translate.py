@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
+from types import MappingProxyType
 
 from counterfoil.connectors.odoo.versions import Names
+from counterfoil.connectors.overlay import Dialect, written
 from counterfoil.hub.contract import Outcome, rejected
 from counterfoil.retail.money import round_to
 from counterfoil.retail.order import Line, LineKind, Order
@@ -266,9 +268,17 @@ def line_fields(names: Names, relation: str = "order_line/") -> list[str]:
     return [*columns, f"{relation}extra_tax_data"] if names.outside_taxes else columns
 
 
-def load_fields(names: Names) -> list[str]:
-    """The columns of `load()` for orders with their lines."""
-    return ORDER_FIELDS + line_fields(names)
+def own_columns(order: Order, dialect: Dialect) -> dict[str, str]:
+    """What the blueprint itself writes into the order's fields. Raises BadPayload."""
+    if "order" not in dialect.fields:
+        return {}
+    found = written(dialect, "order", {"order": order.model_dump(mode="json")})
+    return {field: str(value) for field, value in found.items()}
+
+
+def load_fields(names: Names, more: Iterable[str] = ()) -> list[str]:
+    """The columns of `load()` for orders with `more` fields of their own, and their lines."""
+    return [*ORDER_FIELDS, *(field for field in more if field not in ORDER_FIELDS), *line_fields(names)]
 
 
 def line_row(row: Row, currency: Currency, names: Names) -> list[str]:
@@ -288,8 +298,19 @@ def line_row(row: Row, currency: Currency, names: Names) -> list[str]:
     return [*values, outside_taxes(row, currency)] if names.outside_taxes else values
 
 
-def load_rows(order: Order, made: Draft, partner: int, invoice_to: int, ship_to: int, names: Names) -> list[list[str]]:
-    """The rows of `load()` for one order: the order beside its first line, then a row a line."""
+def load_rows(
+    order: Order,
+    made: Draft,
+    partner: int,
+    invoice_to: int,
+    ship_to: int,
+    names: Names,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> list[list[str]]:
+    """The rows of `load()` for one order: the order beside its first line, then a row a line.
+
+    `more` are the blueprint's own values by field; one that stands among ORDER_FIELDS takes that place.
+    """
     head = [
         made.external_id,
         str(partner),
@@ -302,6 +323,8 @@ def load_rows(order: Order, made: Draft, partner: int, invoice_to: int, ship_to:
         # Odoo keeps notes as HTML, from 15 on
         html.escape(order.note).replace("\n", "<br>") if names.html_note else order.note,
     ]
+    head = [more.get(field, value) for field, value in zip(ORDER_FIELDS, head, strict=True)]
+    head += [value for field, value in more.items() if field not in ORDER_FIELDS]
     return below(head, [line_row(row, made.currency, names) for row in made.rows])
 
 

@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from counterfoil.connectors.overlay import PLAIN, Dialect, read
 from counterfoil.connectors.woocommerce.client import Answer, Client
 from counterfoil.connectors.woocommerce.feeds import PER_PAGE, raw_of
+from counterfoil.connectors.woocommerce.mapping import PLACE, VAT_METAS
 from counterfoil.connectors.woocommerce.orders import one_by_one
-from counterfoil.connectors.woocommerce.reading import At, json_object, meta_texts, words
-from counterfoil.connectors.woocommerce.translate import VAT_METAS, address_of, iso_z, name_of
+from counterfoil.connectors.woocommerce.reading import At, clean, json_object, meta_texts, words
+from counterfoil.connectors.woocommerce.translate import address_of, iso_z, name_of
 from counterfoil.hub.contract import BadPayload, Failure, Item, Kind, Observed, Outcome, Page, rejected
+from counterfoil.retail.fields import ALL, Owned, owned_in
 from counterfoil.retail.party import Account, Address, Customer, normal_email
 
 WROTE = frozenset({"customer", "billing", "shipping"})
-_PLACE = {
-    "company": "company",
-    "address_1": "street",
-    "address_2": "street2",
-    "city": "city",
-    "postcode": "postcode",
-    "country": "country",
-}
+_NEVER_WRITTEN = frozenset({"customer.id", "customer.email", "customer.vat"})
+_OURS = {**PLACE, "state": "state", "phone": "phone", "first_name": "name", "last_name": "name"}
 
 
-def decode_account(system: str, body: bytes) -> Observed:
+def decode_account(system: str, body: bytes, dialect: Dialect = PLAIN) -> Observed:
     """One account from a webhook's or the API's body. Raises BadPayload for whatever cannot be read."""
     data = json_object(body)
     if set(data) == {"id"}:
@@ -40,24 +37,30 @@ def decode_account(system: str, body: bytes) -> Observed:
             "If the customer was deleted before the message left, nothing is to be done.",
         )
     top = At("", data)
-    billing, found = top.object("billing"), dict(reversed(meta_texts(data)))
+    billing = top.object("billing")
     modified = top.moment("date_modified_gmt") or top.moment("date_created_gmt")
     account = Account(
         system=system,
         id=top.id("id"),
-        customer=Customer(
-            id=top.id("id"),
-            email=top.text("email"),
-            name=name_of(top) or name_of(billing),
-            company=billing.text("company", ""),
-            phone=billing.text("phone", ""),
-            vat=next((found[key] for key in VAT_METAS if found.get(key)), ""),
-        ),
+        customer=_customer(top),
         billing=address_of(billing),
         shipping=address_of(top.object("shipping")),
         modified_at=modified,
     )
+    account = read(dialect, "customer", account, data, clean, "customer")
     return Observed("customer", account.id, iso_z(modified) if modified else "", account)
+
+
+def _customer(top: At) -> Customer:
+    billing, found = top.object("billing"), dict(reversed(meta_texts(top.data)))
+    return Customer(
+        id=top.id("id"),
+        email=top.text("email"),
+        name=name_of(top) or name_of(billing),
+        company=billing.text("company", ""),
+        phone=billing.text("phone", ""),
+        vat=next((found[key] for key in VAT_METAS if found.get(key)), ""),
+    )
 
 
 async def poll_customers(client: Client) -> AsyncIterator[Page]:
@@ -67,23 +70,27 @@ async def poll_customers(client: Client) -> AsyncIterator[Page]:
 
 
 async def people(client: Client) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
-    """Id and keys (email, vat, phone) of every account, by id; what cannot be read is passed over. Raises Failure."""
-    async for entries in _pages(client):
+    """Id, keys (email, vat, phone), name and address of every account, by id. Raises Failure.
+
+    What cannot be read is passed over.
+    """
+    async for entries in _pages(client, _fields="id,email,first_name,last_name,billing,meta_data"):
         for entry in entries:
             try:
-                state = decode_account("", raw_of(entry, "customer").body).state
+                top = At("", entry)
+                number, customer, place = top.id("id"), _customer(top), top.object("billing")
+                told = {"email": customer.email, "vat": customer.vat, "phone": customer.phone, "name": customer.name}
+                told |= {name: place.text(name, "") for name in ("postcode", "city", "country")}
+                told["street"] = place.text("address_1", "")
             except BadPayload:
                 continue
-            assert isinstance(state, Account)
-            customer = state.customer
-            keys = {"email": customer.email, "vat": customer.vat, "phone": customer.phone}
-            yield state.id, {name: value for name, value in keys.items() if value}
+            yield number, {name: value for name, value in told.items() if value}
 
 
-async def _pages(client: Client) -> AsyncIterator[list[dict[str, Any]]]:
+async def _pages(client: Client, **only: str) -> AsyncIterator[list[dict[str, Any]]]:
     page, pages = 1, 1
     while page <= pages:
-        answer = await client.get("customers", per_page=PER_PAGE, page=page, orderby="id", order="asc")
+        answer = await client.get("customers", per_page=PER_PAGE, page=page, orderby="id", order="asc", **only)
         if not isinstance(answer.data, list) or not all(isinstance(e, dict) and e.get("id") for e in answer.data):
             words_ = "The shop's list of customers cannot be trusted: it did not send a list of customers."
             raise Failure(Outcome(Kind.MISCONFIGURED, "not_a_list", words_, suggestion="Look for a plugin in the way."))
@@ -92,39 +99,43 @@ async def _pages(client: Client) -> AsyncIterator[list[dict[str, Any]]]:
         page += 1
 
 
-async def update_customers(client: Client, system: str, create: bool, items: Sequence[Item]) -> list[Outcome]:
+async def update_customers(
+    client: Client, system: str, create: bool, items: Sequence[Item], dialect: Dialect = PLAIN
+) -> list[Outcome]:
     """Write each customer's names, addresses and phone (`data["state"]`, an Account) into their account.
 
     Never the e-mail address, which is what they log in with, and never emptiness over something. An account is made
-    only if `create`. Idempotent by looking first; the shop itself keeps an address from having two accounts.
+    only if `create`, and by the owner of customers. Where the data name what is `owned`, nothing else is
+    written. Idempotent by looking first; the shop itself keeps an address from having two accounts.
     """
-    return await one_by_one(items, lambda item: _update(client, system, create, item))
+    return await one_by_one(items, lambda item: _update(client, system, create, item, dialect))
 
 
-async def _update(client: Client, system: str, create: bool, item: Item) -> Outcome:
+async def _update(client: Client, system: str, create: bool, item: Item, dialect: Dialect) -> Outcome:
     state = item.data.get("state") or item.data.get("customer")
     if not isinstance(state, Mapping):
         technical = f"{item.event_type} of {item.subject} carries no customer"
         return Outcome(Kind.BUG, "no_customer", "There is nothing known of this customer.", technical)
-    account = Account.model_validate(state)
+    account, owned = Account.model_validate(state), owned_in(item.data)
     current = await _find(client, item.link, account.customer.email)
     if isinstance(current, Outcome):
         return current
     if current is None:
-        if not create or not account.customer.email:
+        if not create or not account.customer.email or "customer" not in owned:
             result = {"customer_id": "", "written": False, "because": "there is no account with this e-mail address"}
             return Outcome(Kind.DONE, result=result, emits=("customer.updated",))
-        content = {"email": account.customer.email, **_content(account, {})}
+        # born whole: of what it has nobody else has said anything yet
+        content = {"email": account.customer.email, **_content(account, {}, ALL)}
         answer = await client.call("POST", "customers", content=content)
-        return _updated(system, answer, str(_account_in(answer)["id"]))
+        return _updated(system, answer, str(_account_in(answer)["id"]), dialect, owned)
     number = str(current["id"])
-    content = _content(account, current)
+    content = _content(account, current, owned)
     if not content:
         result = {"customer_id": number, "written": False}
         return Outcome(Kind.DONE, result=result, link=number, emits=("customer.updated",))
     answer = await client.call("PUT", f"customers/{number}", content=content)
     _account_in(answer, number)
-    return _updated(system, answer, number)
+    return _updated(system, answer, number, dialect, owned)
 
 
 async def _find(client: Client, link: str, email: str) -> dict[str, Any] | Outcome | None:
@@ -157,25 +168,29 @@ def _account_in(answer: Answer, number: str = "") -> dict[str, Any]:
     raise Failure(Outcome(Kind.RETRY, "odd_answer", "The shop answered with something else.", technical))
 
 
-def _updated(system: str, answer: Answer, number: str) -> Outcome:
+def _updated(system: str, answer: Answer, number: str, dialect: Dialect, owned: Owned) -> Outcome:
     try:
-        observed: Observed | None = decode_account(system, answer.body)
+        observed: Observed | None = decode_account(system, answer.body, dialect)
     except BadPayload:  # written all the same
         observed = None
     result = {"customer_id": number, "written": True}
-    return Outcome(Kind.DONE, result=result, link=number, emits=("customer.updated",), observed=observed, wrote=WROTE)
+    wrote = WROTE if owned == ALL else owned.paths("customer") - _NEVER_WRITTEN
+    return Outcome(Kind.DONE, result=result, link=number, emits=("customer.updated",), observed=observed, wrote=wrote)
 
 
-def _content(account: Account, current: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the account is other than the shop has it, in the shop's words."""
-    content: dict[str, Any] = _names(account.customer.name, current)
+def _content(account: Account, current: Mapping[str, Any], owned: Owned) -> dict[str, Any]:
+    """What of the account, as far as it is `owned`, is other than the shop has it, in the shop's words."""
+    content: dict[str, Any] = _names(account.customer.name, current) if "name" in owned else {}
     billing = _place(account.billing, _part(current, "billing"))
     if account.customer.phone and account.customer.phone != str(_part(current, "billing").get("phone") or ""):
         billing["phone"] = account.customer.phone
-    company = account.customer.company if account.billing.is_empty else ""
+    apart = account.billing.is_empty or (owned != ALL and not account.billing.company)
+    company = account.customer.company if apart else ""
     if company and company != str(_part(current, "billing").get("company") or ""):
         billing["company"] = company
     shipping = _place(account.shipping, _part(current, "shipping"))
+    billing = {name: value for name, value in billing.items() if owned.at("customer", "billing", _OURS[name])}
+    shipping = {name: value for name, value in shipping.items() if owned.at("customer", "shipping", _OURS[name])}
     return content | ({"billing": billing} if billing else {}) | ({"shipping": shipping} if shipping else {})
 
 
@@ -188,7 +203,7 @@ def _place(address: Address, current: Mapping[str, Any]) -> dict[str, str]:
     """The fields of an address that differ; nothing of an address that is not known."""
     if address.is_empty:
         return {}
-    wanted = {theirs: str(getattr(address, ours)) for theirs, ours in _PLACE.items()}
+    wanted = {theirs: str(getattr(address, ours)) for theirs, ours in PLACE.items()}
     if address.state or address.country != str(current.get("country") or ""):
         wanted["state"] = _state(address, str(current.get("state") or ""))
     if address.phone:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,19 +35,22 @@ from counterfoil.connectors.woocommerce.shop_facts import ShopFacts
 from counterfoil.connectors.woocommerce.shop_rows import categories_of, images_of, kept_attributes
 from counterfoil.connectors.woocommerce.variations import publish_variations
 from counterfoil.hub.contract import Failure, Item, Kind, Outcome, rejected
+from counterfoil.retail.fields import ALL, Owned, owned_in
 from counterfoil.retail.listing import Channel, sentence
 from counterfoil.retail.product import Product
 
 BATCH = 100
 """Products of one round: each that has variations takes a call or two of its own."""
+_OURS = {"visibility": "sellable"}
 _FIELDS = "status,catalog_visibility,categories,images,attributes,variations,meta_data"
 
 
 @dataclass(slots=True)
 class Job:
-    """One product on its way. `row` is what the shop has of it, None if it is to be made."""
+    """One product on its way, as far as the `channel` takes it. `row` is what the shop has of it, None: to be made."""
 
     item: Item
+    channel: Channel
     product: Product | None = None
     want: Wanted | None = None
     row: Row | None = None
@@ -56,6 +59,11 @@ class Job:
     differs: tuple[str, str] | None = None
     links: dict[str, str] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
+
+    @property
+    def rewrite(self) -> bool:
+        """Whether it is written though it carries its digest: what stands in the shop is known to be something else."""
+        return self.item.data.get("rewrite") is True
 
     @property
     def open(self) -> bool:
@@ -81,15 +89,16 @@ async def publish_products(client: Client, channel: Channel, shop: ShopFacts, it
     Idempotent: found by link or SKU before it is made, and left alone where its digest stands in the shop already.
     A second hub making the same simple product is refused by the shop's unique SKUs. A product with variations gets
     its canonical id for a SKU and stays a draft until its variations stand, so it is found again after a lost answer.
+    Of what the data name as `owned` nothing else is written, and nothing at all for who does not own the product.
     Raises Failure for the shop as a whole; then all is looked up anew.
     """
     facts = await shop.facts()
-    jobs = [_job(item, channel, facts) for item in items]
+    jobs = [_job(item, _narrowed(channel, owned_in(item.data)), facts) for item in items]
     _refuse_other_money(jobs, shop, facts)
     _refuse_shared_skus(jobs)
     await _find(client, [job for job in jobs if job.open])
     for job in jobs:
-        _follow_shape(job, channel, facts)
+        _follow_shape(job, facts)
     taken = Counter(job.row["id"] for job in jobs if job.row is not None)
     for job in jobs:
         if job.open and job.row is not None:
@@ -104,14 +113,23 @@ async def publish_products(client: Client, channel: Channel, shop: ShopFacts, it
     return [job.outcome or _published(job) for job in jobs]
 
 
+def _narrowed(channel: Channel, owned: Owned) -> Channel:
+    """The channel without the fields that somebody else owns; whether a product is to be seen is its `sellable`."""
+    kept = {name for name in channel.publish if name == "stock" or _OURS.get(name, name) in owned}
+    return channel if owned == ALL else replace(channel, publish=frozenset(kept))
+
+
 def _job(item: Item, channel: Channel, facts: Facts) -> Job:
     try:
         product = Product.model_validate(item.data.get("state") or item.data.get("product"))
     except ValidationError as error:
         technical = f"{item.subject}: {error.error_count()} errors, first at {error.errors()[0]['loc']}"
         outcome = Outcome(Kind.BUG, "no_product", "There is no product to publish.", technical)
-        return Job(item, outcome=outcome)
-    job = Job(item, product, wanted(product, channel, facts))
+        return Job(item, channel, outcome=outcome)
+    if "product" not in owned_in(item.data):
+        result = {"written": False, "because": "Only the owner of products publishes them."}
+        return Job(item, channel, outcome=Outcome(Kind.DONE, result=result))
+    job = Job(item, channel, product, wanted(product, channel, facts))
     job.differs = None if job.wish.hidden else money_differs(product, channel, facts)
     return job
 
@@ -164,13 +182,13 @@ async def _find(client: Client, jobs: Sequence[Job]) -> None:
         _choose(job, found, rows)
 
 
-def _follow_shape(job: Job, channel: Channel, facts: Facts) -> None:
+def _follow_shape(job: Job, facts: Facts) -> None:
     """One variant in the ERP, one variation in the shop: then it stays one to choose from."""
     product, row = job.product, job.row
     if not job.open or product is None or row is None or row["type"] != "variable":
         return
     if len(product.variants) == 1 and product.variants[0].options:
-        job.want = wanted(product, channel, facts, choosable=True)
+        job.want = wanted(product, job.channel, facts, choosable=True)
 
 
 def _choose(job: Job, found: dict[str, list[Row]], parents: dict[int, Row]) -> None:
@@ -236,7 +254,12 @@ def _settle_early(job: Job) -> None:
     want, row = job.wish, job.row
     if want.hidden and (row is None or not want.shows):
         job.outcome = _not_listed(job, written=False)
-    elif row is not None and meta(row, DIGEST) == want.digest and (want.simple or want.hidden or job.item.link):
+    elif (
+        row is not None
+        and not job.rewrite
+        and meta(row, DIGEST) == want.digest
+        and (want.simple or want.hidden or job.item.link)
+    ):
         job.outcome = _not_listed(job, written=False) if want.hidden else _unchanged(job, row)
 
 
@@ -310,7 +333,7 @@ async def _write_variations(client: Client, facts: Facts, job: Job) -> None:
     if job.row is None or job.wish.hidden:
         return
     try:
-        variations = await publish_variations(client, facts, job.wish, job.row, job.made, job.item.attempt)
+        variations = await publish_variations(client, facts, job.wish, job.row, job.made, job.item.attempt, job.rewrite)
     except Failure as failure:
         if failure.outcome.kind not in (Kind.REJECTED, Kind.BUG):
             raise

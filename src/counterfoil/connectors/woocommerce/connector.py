@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from counterfoil.connectors.woocommerce import accounts, care, channel_doctor, doctor, history, webhooks
+from counterfoil.connectors.overlay import PLAIN, Dialect
+from counterfoil.connectors.woocommerce import accounts, care, channel_doctor, doctor, facts, history, webhooks
 from counterfoil.connectors.woocommerce.catalogue import BATCH as PRODUCT_BATCH
 from counterfoil.connectors.woocommerce.catalogue import publish_products
 from counterfoil.connectors.woocommerce.client import Client
@@ -34,6 +35,7 @@ from counterfoil.hub.contract import (
     Refused,
     Setting,
 )
+from counterfoil.hub.facts import Shelf, ShopOrder
 from counterfoil.retail.listing import Channel
 
 SETTINGS = (
@@ -90,8 +92,8 @@ class WooCommerce:
 
     `settings` is text by name: `url`, `consumer_key` and `consumer_secret` are required; `webhook_secret`, `poll`
     (60s), `overlap` (2m), `cut_over` (ISO 8601), `timeout` (15s), `public_url` (where webhooks are sent to) and those
-    of SETTINGS are not. `channel` says what the shop is told of stock and products. Raises ValueError with what was
-    found and expected.
+    of SETTINGS are not. `channel` says what the shop is told of stock and products, `dialect` what of it is read as
+    the blueprint says. Raises ValueError with what was found and expected.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class WooCommerce:
         settings: Mapping[str, str],
         transport: httpx.AsyncBaseTransport | None = None,
         channel: Channel | None = None,
+        dialect: Dialect = PLAIN,
     ) -> None:
         missing = [name for name in ("url", "consumer_key", "consumer_secret") if not settings.get(name)]
         if missing:
@@ -113,6 +116,7 @@ class WooCommerce:
         self._manner = Manner(
             _one_of(system, settings, "notes", ("", "customer", "private")),
             _yes(system, settings, "shipment_tracking"),
+            dialect,
         )
         self._create_customers = _yes(system, settings, "create_customers")
         self._with_customers = settings.get("customers", "") not in ("no", "off", "False")
@@ -129,6 +133,7 @@ class WooCommerce:
             transport,
         )
         self._channel = channel or Channel()
+        self._dialect = dialect
         self._shop_facts = ShopFacts(self._client)
 
     @property
@@ -192,11 +197,11 @@ class WooCommerce:
     def decode(self, raw: Raw) -> Observed:
         """What a receipt tells. Versions are whole seconds: changes within one share it. Raises BadPayload."""
         if raw.kind == "customer":
-            return accounts.decode_account(self.system, raw.body)
-        return decode(self.system, raw.body)
+            return accounts.decode_account(self.system, raw.body, self._dialect)
+        return decode(self.system, raw.body, self._dialect)
 
     def people(self) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
-        """Id and keys (email, vat, phone) of every customer with an account, in order of id. Raises Failure."""
+        """Every customer with an account, in order of id: keys, name and address. Raises Failure."""
         return accounts.people(self._client)
 
     async def count_history(self, since: datetime, until: datetime) -> int:
@@ -206,6 +211,22 @@ class WooCommerce:
     def history(self, cursor: Mapping[str, Any], since: datetime, until: datetime) -> AsyncIterator[Page]:
         """Pages of those orders, whatever became of them; see history.py. Raises Failure."""
         return history.history(self._client, cursor, since, until)
+
+    def list_orders(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[ShopOrder]]:
+        """Orders created in [since, until) but those in the trash. Raises Failure."""
+        return facts.list_orders(self._client, self.system, self._dialect, since, until)
+
+    async def orders_now(self, ids: Sequence[str]) -> Sequence[ShopOrder]:
+        """These orders (canonical ids) as they are now, those in the trash too. Raises Failure."""
+        return await facts.orders_now(self._client, self.system, self._dialect, ids)
+
+    async def shelf(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Shelf | None]:
+        """How the shop shows each (SKU, link or ''). Raises Failure."""
+        return await facts.shelf(self._client, self._shop_facts, wanted)
+
+    async def fetch(self, kind: str, ids: Sequence[str]) -> Sequence[Raw]:
+        """These orders whole, as the poll would bring them; nothing of other kinds. Raises Failure."""
+        return await facts.fetch(self._client, ids) if kind == "order" else []
 
     async def care(self) -> list[Finding]:
         """Look at the webhooks, repair those that need it, say so; see care.py. Raises Failure."""
@@ -256,7 +277,7 @@ class WooCommerce:
         return accounts.poll_customers(self._client)
 
     async def _note_orders(self, items: Sequence[Item]) -> list[Outcome]:
-        return await note_orders(self._client, self.system, items)
+        return await note_orders(self._client, self.system, items, self._dialect)
 
     async def _tell_orders(self, items: Sequence[Item]) -> list[Outcome]:
         return await tell_orders(self._client, self.system, self._manner, items)
@@ -265,7 +286,7 @@ class WooCommerce:
         return await read_refunds(self._client, self.system, items)
 
     async def _update_customers(self, items: Sequence[Item]) -> list[Outcome]:
-        return await accounts.update_customers(self._client, self.system, self._create_customers, items)
+        return await accounts.update_customers(self._client, self.system, self._create_customers, items, self._dialect)
 
 
 def _seconds(system: str, settings: Mapping[str, str], name: str, default: str) -> float:

@@ -26,16 +26,19 @@ async def count_history(client: Client, since: datetime, until: datetime) -> int
     return _number(await _list(client, since, until, 1, 1), "x-wp-total")
 
 
-async def history(client: Client, cursor: Mapping[str, Any], since: datetime, until: datetime) -> AsyncIterator[Page]:
+async def history(
+    client: Client, cursor: Mapping[str, Any], since: datetime, until: datetime, fields: str = ""
+) -> AsyncIterator[Page]:
     """Pages of the orders created from `since` until before `until` (aware times), the newest first.
 
-    The cursor of a page says where to go on after it; one with `page` 0 is at the end. Raises Failure.
+    The cursor of a page says where to go on after it; one with `page` 0 is at the end. `fields`, joined by commas:
+    only these of each order. Raises Failure.
     """
     page, total = cursor.get("page"), cursor.get("total")
     if not isinstance(page, int) or not isinstance(total, int):
         page, total = await _last_page(client, since, until)
     while page > 0:
-        answer = await _list(client, since, until, page, PER_PAGE)
+        answer = await _list(client, since, until, page, PER_PAGE, fields)
         now = _number(answer, "x-wp-total")
         if now > total:
             page, total = await _last_page(client, since, until)
@@ -49,10 +52,11 @@ async def _last_page(client: Client, since: datetime, until: datetime) -> tuple[
     return -(-total // PER_PAGE), total
 
 
-async def _list(client: Client, since: datetime, until: datetime, page: int, per_page: int) -> Answer:
+async def _list(client: Client, since: datetime, until: datetime, page: int, per_page: int, fields: str = "") -> Answer:
     # both bounds are exclusive and whole seconds
     after = iso_z(datetime.fromtimestamp(int(since.timestamp()) - 1, UTC))
     window = {"after": after, "before": iso_z(until.astimezone(UTC).replace(microsecond=0))}
+    window |= {"_fields": fields} if fields else {}
     return await client.get("orders", status="any", orderby="id", order="asc", page=page, per_page=per_page, **window)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from counterfoil.connectors.overlay import PLAIN, Dialect
 from counterfoil.connectors.woocommerce.client import Answer, Client
 from counterfoil.connectors.woocommerce.translate import ERP_NUMBER, decode, erp_numbers
 from counterfoil.hub.contract import BadPayload, Failure, Item, Kind, Observed, Outcome, rejected
@@ -52,25 +53,25 @@ def rows_in(answer: Answer) -> list[dict[str, Any]]:
     raise Failure(Outcome(Kind.RETRY, "odd_answer", "The shop answered with something else.", technical))
 
 
-def observed_in(system: str, answer: Answer) -> Observed | None:
+def observed_in(system: str, answer: Answer, dialect: Dialect = PLAIN) -> Observed | None:
     """The order as our write left it; None where it cannot be read, which shows when it comes in by itself."""
     try:
-        return decode(system, answer.body)
+        return decode(system, answer.body, dialect)
     except BadPayload:
         return None
 
 
-async def note_orders(client: Client, system: str, items: Sequence[Item]) -> list[Outcome]:
+async def note_orders(client: Client, system: str, items: Sequence[Item], dialect: Dialect = PLAIN) -> list[Outcome]:
     """Write the ERP's number (`data["number"]`) into each shop order's meta data; one outcome an item.
 
     Idempotent by looking first: an order that has the number already is not written, so a repeat after a lost
     answer moves nothing in the shop. The lane keeps one delivery at work per order; what remains is a second
     writer between look and write, which can leave the meta row twice, both with a number.
     """
-    return await one_by_one(items, lambda item: _note_order(client, system, item))
+    return await one_by_one(items, lambda item: _note_order(client, system, item, dialect))
 
 
-async def _note_order(client: Client, system: str, item: Item) -> Outcome:
+async def _note_order(client: Client, system: str, item: Item, dialect: Dialect) -> Outcome:
     number = item.data.get("number")
     order_id = number_of(item.subject)
     if not isinstance(number, str) or not number:
@@ -87,7 +88,7 @@ async def _note_order(client: Client, system: str, item: Item) -> Outcome:
             f"The shop took the ERP's order number {number} but did not keep it.",
             "A plugin in the shop filters order meta data; allow the key _counterfoil_erp_number.",
         )
-    return _noted(order_id, number, written=True, observed=observed_in(system, answer))
+    return _noted(order_id, number, written=True, observed=observed_in(system, answer, dialect))
 
 
 def _noted(order_id: str, number: str, written: bool, observed: Observed | None = None) -> Outcome:

@@ -17,28 +17,32 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from counterfoil.connectors.overlay import PLAIN, Dialect
 from counterfoil.connectors.woocommerce.client import Client
+from counterfoil.connectors.woocommerce.mapping import STATUSES, WORDS, plain_status
 from counterfoil.connectors.woocommerce.orders import number_of, observed_in, one_by_one, order_in, rows_in
 from counterfoil.hub.contract import Item, Kind, Outcome, rejected
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, Invoice, Packed, Shipment, ShipmentState
+from counterfoil.retail.order import Status
 
 TOLD = "_counterfoil_told"
 SHIPMENTS = "_counterfoil_shipments"
 TRACKING = "_wc_shipment_tracking_items"  # of the Shipment Tracking extension, and read by others too
-OUT_OF_SIGHT = ("trash", "checkout-draft", "auto-draft")
-ENDED = ("cancelled", "refunded", "failed")
+OUT_OF_SIGHT = tuple(said for said, status in STATUSES.items() if status in (Status.TRASH, Status.DRAFT))
+ENDED = tuple(WORDS[status] for status in (Status.CANCELLED, Status.REFUNDED, Status.FAILED))
 MOST_ARTICLES = 25  # named in one note
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """The blueprint's choices: who sees the notes, and whether the Shipment Tracking extension is filled.
+    """The blueprint's choices: who sees the notes, whether the Shipment Tracking extension is filled, own statuses.
 
     `notes`: `customer` (all of them are mailed), `private` (none is), or empty: shipments for the customer only.
     """
 
     notes: str = ""
     shipment_tracking: bool = False
+    dialect: Dialect = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,20 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What matters of the order as the shop has it; `status` is in the shop's words."""
+    """What matters of the order as the shop has it; `status` is one of WooCommerce's own."""
 
     status: str
     paid: bool
     told: frozenset[str]
 
 
-def shown(data: Mapping[str, Any]) -> Shown:
-    """From the shop's JSON."""
+def shown(data: Mapping[str, Any], dialect: Dialect = PLAIN) -> Shown:
+    """From the shop's JSON; a status of the shop's own is taken for what the blueprint says it is."""
     rows = [row for row in _meta(data) if row.get("key") == TOLD]  # two where two writers raced
     told = frozenset(key for row in rows for key in str(row.get("value") or "").split())
-    return Shown(str(data.get("status")), bool(data.get("date_paid_gmt")), told)
+    status = plain_status(str(data.get("status")))
+    own = dialect.statuses.get(status) if status not in STATUSES else None
+    return Shown(WORDS[own] if own else status, bool(data.get("date_paid_gmt")), told)
 
 
 def status_for(fulfilment: Fulfilment, order: Shown) -> tuple[str, str]:
@@ -274,7 +280,7 @@ async def _tell(client: Client, system: str, manner: Manner, item: Item) -> Outc
     number = number_of(item.subject)
     answer = await client.get(f"orders/{number}")
     data = order_in(answer, number)
-    order = shown(data)
+    order = shown(data, manner.dialect)
     if order.status in OUT_OF_SIGHT:
         return _told(number, fulfilment, "", [], because=f"the order is in the shop's {order.status}")
     facts = [fact for fact in facts_of(fulfilment) if fact.key not in order.told]
@@ -282,17 +288,17 @@ async def _tell(client: Client, system: str, manner: Manner, item: Item) -> Outc
     if written and status_for(fulfilment, order)[0]:  # that took a while: what a person did meanwhile counts
         answer = await client.get(f"orders/{number}")
         data = order_in(answer, number)
-        order = shown(data)
+        order = shown(data, manner.dialect)
     target, step = status_for(fulfilment, order)
     if not target and not facts:
         told = _told(number, fulfilment, "", [])
         if not step or step not in order.told:
             return told
         wrote = _wrote(order.status, order.paid, paid_before=False)  # the answer to our own write may have got lost
-        return replace(told, observed=observed_in(system, answer), wrote=wrote)
+        return replace(told, observed=observed_in(system, answer, manner.dialect), wrote=wrote)
     content = {"meta_data": _meta_for(data, fulfilment, facts, step, manner), **({"status": target} if target else {})}
     answer = await client.call("PUT", f"orders/{number}", content=content)
-    now = shown(order_in(answer, number))
+    now = shown(order_in(answer, number), manner.dialect)
     if not now.told >= {fact.key for fact in facts}:
         return rejected(
             "note_not_kept",
@@ -307,7 +313,7 @@ async def _tell(client: Client, system: str, manner: Manner, item: Item) -> Outc
         )
     told = _told(number, fulfilment, target, written, stock_moved=_moves_stock(order.status, target))
     wrote = _wrote(target, now.paid, order.paid) if target else frozenset[str]()
-    return replace(told, observed=observed_in(system, answer), wrote=wrote)
+    return replace(told, observed=observed_in(system, answer, manner.dialect), wrote=wrote)
 
 
 async def _write_notes(client: Client, number: str, facts: Sequence[Fact], manner: Manner, status: str) -> list[str]:

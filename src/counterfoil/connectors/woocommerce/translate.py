@@ -14,10 +14,13 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from counterfoil.connectors.overlay import PLAIN, Dialect, read
+from counterfoil.connectors.woocommerce.mapping import ADDRESS, STATUSES, VAT_METAS, plain_status
 from counterfoil.connectors.woocommerce.reading import (
     LOOK_AT_ORDER,
     MAX_AMOUNT,
     At,
+    clean,
     is_sane,
     json_object,
     label_of,
@@ -25,25 +28,13 @@ from counterfoil.connectors.woocommerce.reading import (
     not_an_order,
 )
 from counterfoil.hub.contract import BadPayload, Observed
+from counterfoil.retail.mapping import missing, scalar
 from counterfoil.retail.money import Money, minor_units, round_to, spread, total
 from counterfoil.retail.order import Discount, Line, LineKind, Order, Payment, Refund, Status, Tax, TaxRate
 from counterfoil.retail.party import Address, Customer
 
 ERP_NUMBER = "_counterfoil_erp_number"
 REFUND_STATUS = "_wcpay_refund_status"  # WooPayments: successful, pending or failed, of the order's last refund
-VAT_METAS = ("_billing_vat_number", "billing_vat", "_vat_number", "vat_number", "_billing_eu_vat_number")
-STATUSES = {
-    "auto-draft": Status.DRAFT,
-    "checkout-draft": Status.DRAFT,
-    "pending": Status.PENDING,
-    "failed": Status.FAILED,
-    "on-hold": Status.ON_HOLD,
-    "processing": Status.PROCESSING,
-    "completed": Status.COMPLETED,
-    "cancelled": Status.CANCELLED,
-    "refunded": Status.REFUNDED,
-    "trash": Status.TRASH,
-}
 MAX_SPREAD = 5  # smallest units that a rate's total may differ from its lines before it is left to `rounding`
 
 _TAX_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,40})?([eE][+-]?\d{1,2})?")
@@ -51,14 +42,14 @@ _PERCENT_IN_TEXT = re.compile(r"(\d{1,3}(?:[.,]\d{1,4})?)\s*%")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def decode(system: str, body: bytes) -> Observed:
+def decode(system: str, body: bytes, dialect: Dialect = PLAIN) -> Observed:
     """One order from a webhook's or the API's body. Raises BadPayload for whatever cannot be read, nothing else."""
     data = json_object(body)
     if "line_items" not in data:
         not_an_order(data)
     label = label_of(data)
     try:
-        order = order_of(system, data)
+        order = order_of(system, data, dialect)
     except BadPayload as bad:
         raise BadPayload(bad.reason, f"{label} cannot be read: {bad.message}", bad.suggestion) from bad
     except (ValueError, TypeError, KeyError, ArithmeticError) as error:  # pydantic's errors are ValueErrors
@@ -67,7 +58,7 @@ def decode(system: str, body: bytes) -> Observed:
     return Observed("order", order.id, iso_z(order.modified_at), order)
 
 
-def order_of(system: str, data: Mapping[str, Any]) -> Order:
+def order_of(system: str, data: Mapping[str, Any], dialect: Dialect = PLAIN) -> Order:
     """The order in the retail language. Raises BadPayload, or ValueError where its parts contradict each other."""
     top = At("", data)
     currency = top.text("currency")
@@ -84,11 +75,11 @@ def order_of(system: str, data: Mapping[str, Any]) -> Order:
     modified = top.moment("date_modified_gmt") or top.moment("date_created_gmt")
     if modified is None:
         top.wrong("date_modified_gmt", "a date")
-    return Order(
+    order = Order(
         system=system,
         id=top.id("id"),
         number=top.text("number"),
-        status=_status(top),
+        status=_status(top, system, dialect),
         currency=currency,
         prices_include_tax=top.flag("prices_include_tax"),
         placed_at=top.moment("date_created_gmt") or modified,
@@ -107,6 +98,7 @@ def order_of(system: str, data: Mapping[str, Any]) -> Order:
         note=top.text("customer_note", ""),
         erp_number=next(reversed(erp_numbers(data)), ""),
     )
+    return read(dialect, "order", order, data, clean)
 
 
 def erp_numbers(data: Mapping[str, Any]) -> list[str]:
@@ -286,16 +278,16 @@ def _digits(amount: object, currency: str) -> int:
     return minor_units(currency)
 
 
-def _status(top: At) -> Status:
-    told = top.text("status")
-    # WordPress stores statuses with a prefix; some exporters leave it on.
-    known = STATUSES.get(told.removeprefix("wc-"))
+def _status(top: At, system: str, dialect: Dialect) -> Status:
+    told = plain_status(top.text("status"))
+    known = dialect.statuses.get(told) or STATUSES.get(told)
     if known is None:
+        row = f"statuses:\n  {system}:\n    order: {{{scalar(told)}: processing}}"
+        ours = ", ".join(sorted(set(STATUSES.values())))
         raise BadPayload(
             "unknown_status",
             f"the shop has it in a status of its own, {told!r:.60}",
-            f"Move the order to one of WooCommerce's own statuses ({', '.join(sorted(STATUSES))}), "
-            "or leave it there if nothing shall happen yet.",
+            missing(row, otherwise=f"What it means is one of {ours}. Or leave it if nothing shall happen yet."),
         )
     return known
 
@@ -319,18 +311,7 @@ def name_of(at: At) -> str:
 
 def address_of(at: At) -> Address:
     """A billing or shipping address."""
-    return Address(
-        name=name_of(at),
-        company=at.text("company", ""),
-        street=at.text("address_1", ""),
-        street2=at.text("address_2", ""),
-        city=at.text("city", ""),
-        postcode=at.text("postcode", ""),
-        state=at.text("state", ""),
-        country=at.text("country", ""),
-        phone=at.text("phone", ""),
-        email=at.text("email", ""),
-    )
+    return Address(name=name_of(at), **{ours: at.text(theirs, "") for ours, theirs in ADDRESS.items()})
 
 
 def _discounts(top: At, currency: str, step: Decimal) -> tuple[Discount, ...]:

@@ -50,11 +50,12 @@ class _Write:
 
 
 async def publish_variations(
-    client: Client, facts: Facts, want: Wanted, row: Row, made: bool, attempt: int
+    client: Client, facts: Facts, want: Wanted, row: Row, made: bool, attempt: int, rewrite: bool = False
 ) -> Variations:
     """Bring the variations of the product `row` to what is wanted; one just `made` has none yet. Raises Failure.
 
-    Idempotent: they are looked up first, and those that carry their digest are not written.
+    Idempotent: they are looked up first, and those that carry their digest are not written, unless all are to be
+    written again (`rewrite`).
     """
     result, parent = Variations(), int(row["id"])
     path = f"products/{parent}/variations"
@@ -67,7 +68,9 @@ async def publish_variations(
         result.problem = await _make_room(client, want, row)
         if result.problem is not None:
             return result
-    writes = [write for a in want.articles if (write := _write(a, matched.get(a.id), want, row, facts)) is not None]
+    writes = [
+        write for a in want.articles if (write := _write(a, matched.get(a.id), want, row, facts, rewrite)) is not None
+    ]
     writes += _dropped(want, known) if want.shows else []
     result.links = {id_: Place(parent, int(found["id"])).link for id_, found in matched.items()}
     for chunk in batches.portions(writes, lambda write: write.content):
@@ -103,9 +106,11 @@ async def _make_room(client: Client, want: Wanted, row: Row) -> Outcome | None:
     return answered if isinstance(answered, Outcome) else None
 
 
-def _write(article: Article, found: Row | None, want: Wanted, row: Row, facts: Facts) -> _Write | None:
+def _write(
+    article: Article, found: Row | None, want: Wanted, row: Row, facts: Facts, rewrite: bool = False
+) -> _Write | None:
     """What to send for an article; None where it stands already, or is neither there nor for sale."""
-    if found is not None and meta(found, DIGEST) == article.digest:
+    if found is not None and not rewrite and meta(found, DIGEST) == article.digest:
         return None
     if article.withheld:
         if found is None or not want.shows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from tests.conformance.making import PARIS, line, order
 
+from counterfoil.blueprint import parse
 from counterfoil.connectors.odoo.lookups import (
     Reference,
     pick_currency,
@@ -19,8 +21,15 @@ from counterfoil.connectors.odoo.lookups import (
 )
 from counterfoil.connectors.odoo.rules import Rules, TaxRule
 from counterfoil.connectors.odoo.translate import Currency, Impossible, OdooTax
+from counterfoil.doors import assembly
 from counterfoil.hub.contract import Kind
 from counterfoil.retail.order import LineKind, TaxRate
+
+PLAIN_BLUEPRINT = """\
+counterfoil: 1
+systems:
+  odoo: {connector: odoo, url: "https://odoo.example", api_key: "${KEY}"}
+"""
 
 
 def tax(id: int, name: str, percent: str, included: bool = False, country: str = "FR", scope: str = "") -> OdooTax:
@@ -174,7 +183,46 @@ def test_ambiguous_taxes_are_named() -> None:
     with pytest.raises(Impossible) as no:
         pick_tax(rate("7"), "", LineKind.PRODUCT, "FR", REFERENCE, Rules())
     assert "“7% a” (7), “7% b” (8)" in no.value.outcome.message
-    assert "{rate: 7, country: FR, odoo: …}" in no.value.outcome.suggestion
+    assert 'taxes:\n  - {rate: 7, country: FR, odoo: "…"}' in no.value.outcome.suggestion
+
+
+@pytest.mark.parametrize(
+    ("what", "filled_in", "finds"),
+    [
+        (lambda rules: pick_tax(rate("7"), "", LineKind.PRODUCT, "FR", REFERENCE, rules), "7% b", 8),
+        (lambda rules: pick_tax(rate("8.5"), "", LineKind.PRODUCT, "FR", REFERENCE, rules), "20% S", 21),
+        (lambda rules: pick_journal("on: delivery #1", REFERENCE, rules), "STRP", 9),
+    ],
+)
+def test_the_row_that_is_suggested_is_the_row_that_helps(
+    what: Callable[[Rules], Any], filled_in: str, finds: int
+) -> None:
+    """Pasted into a blueprint, with the gap filled in, the order goes through."""
+    with pytest.raises(Impossible) as no:
+        what(Rules())
+    suggested = no.value.outcome.suggestion
+    row = "\n".join(text for text in suggested.splitlines() if text.endswith(":") or text.startswith("  - "))
+    plan = parse(
+        PLAIN_BLUEPRINT + row.removeprefix("Add to the blueprint:\n").replace("…", filled_in),
+        known=assembly.catalogue(),
+        environ={},
+        require_secrets=False,
+    )
+    found = what(assembly.odoo_rules(plan, "odoo"))
+    assert getattr(found, "id", found) == finds
+
+
+def test_an_unmapped_thing_comes_with_what_there_is() -> None:
+    """The taxes of the country, where Odoo has none of that rate; only journals that take money."""
+    with pytest.raises(Impossible) as no:
+        pick_tax(rate("8.5"), "", LineKind.PRODUCT, "FR", REFERENCE, Rules())
+    assert '"20% G", "20% S", "10%"' in no.value.outcome.suggestion
+    assert "19% DE" not in no.value.outcome.suggestion
+    with pytest.raises(Impossible) as no:
+        pick_journal("bacs", replace(REFERENCE, banks=("BNK1", "CSH1")), Rules())
+    assert no.value.outcome.suggestion == (
+        'Add to the blueprint:\npayments:\n  - {method: bacs, journal: "…"}\nThere is: BNK1, CSH1.'
+    )
 
 
 @pytest.mark.parametrize(
