@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 from rich.table import Table
 
@@ -29,6 +26,7 @@ from counterfoil.doors import (
     cli_quality,
     cli_replay,
     fingerprints,
+    logs,
     profiles,
     serve,
     setup,
@@ -83,17 +81,7 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more")] = False,
 ) -> None:
     """The retail operations hub for Odoo."""
-    level = logging.DEBUG if verbose else logging.INFO
-    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure(verbose)
 
 
 @app.command()
