@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from counterfoil.hub.store import Store, StoreError, serving_alone
+
+ENDING = 2.0
+"""Seconds that another command may still take to let go of the store."""
 
 _TABLES = ("receipt", "object", "event", "delivery", "exception")
 
@@ -111,14 +115,20 @@ def _examined(file: Path) -> dict[str, int]:
 
 def _put_aside(target: Path) -> Path:
     """Take the old store out of the way, with all that belongs to it: a new file beside an old log would be damaged."""
-    try:
-        with contextlib.closing(sqlite3.connect(target, timeout=2)) as connection:
-            connection.execute("PRAGMA journal_mode=DELETE")  # needs the file alone; takes in the log
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise Unusable(f"{target} is in use by another command: wait for its end, then try again.") from error
-    except sqlite3.DatabaseError:
-        pass  # damaged: that may be why it is replaced
+    deadline = time.monotonic() + ENDING
+    while True:
+        try:
+            with contextlib.closing(sqlite3.connect(target)) as connection:
+                connection.execute("PRAGMA journal_mode=DELETE")  # needs the file alone; takes in the log
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                if time.monotonic() < deadline:  # for this switch SQLite itself does not wait
+                    time.sleep(0.02)
+                    continue
+                raise Unusable(f"{target} is in use by another command: wait for its end, then try again.") from error
+        except sqlite3.DatabaseError:
+            pass  # damaged: that may be why it is replaced
+        break
     kept = target.with_name(f"{target.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     for end in ("-wal", "-shm", ""):
         if (old := target.with_name(target.name + end)).exists():

@@ -207,7 +207,7 @@ class Store:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads."""
-        async with self.engine.connect() as connection, connection.begin():
+        async with self._connected() as connection, connection.begin():
             yield connection
 
     @contextlib.asynccontextmanager
@@ -217,13 +217,35 @@ class Store:
             async with self.engine.begin() as connection:
                 yield connection
             return
-        async with self._writer, self.engine.connect() as connection:
+        async with self._writer, self._connected() as connection:
             await connection.execution_options(write=True)
             self._news = False
             async with connection.begin():
                 yield connection
             if self._news:  # not before the commit: who wakes too early finds nothing and sleeps again
                 self._wake.set()
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool.
+
+        One to SQLite that is being made when its user is cancelled is made all the same, and given back: forgotten in
+        the middle, it would keep the file open for as long as nobody collects it.
+        """
+        if not self.is_sqlite:
+            async with self.engine.connect() as connection:
+                yield connection
+            return
+        making = asyncio.ensure_future(self.engine.connect().start())
+        try:
+            connection = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await (await making).close()
+            raise
+        try:
+            yield connection
+        finally:
+            await asyncio.shield(asyncio.ensure_future(connection.close()))
 
     async def notify(self, connection: AsyncConnection) -> None:
         """Tell all workers that there is new work, once this transaction has committed."""

@@ -177,6 +177,8 @@ class Worker:
             finally:
                 beat.cancel()
                 watch.cancel()
+                # what they were doing at the store is over before anybody closes it
+                await asyncio.gather(beat, watch, return_exceptions=True)
 
     async def _rest(self, most: float = 1.0) -> None:
         """Until something new may be started: a call ends or work arrives (both wake us), a lane or system is due."""
