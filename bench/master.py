@@ -36,7 +36,7 @@ from counterfoil.hub.worker import idle, streams_of
 from counterfoil.processes.changes import changed
 from counterfoil.processes.pricing import with_prices_of
 from counterfoil.retail.product import Product
-from counterfoil_lab.agreement import read_shop
+from counterfoil_lab.agreement import articles, listed, read_shop
 from counterfoil_lab.odoo_api import Odoo
 from counterfoil_lab.stage import SHOP_KEYS, NoOdoo, an_odoo
 from counterfoil_sandbox.serving import free_port, serve_forever
@@ -245,7 +245,8 @@ class Bench:
         told = {sku: float(price) for sku, price in read_shop(self.url, *SHOP_KEYS).prices.items()}
         rows = self.odoo.read("res.partner", [["email", "like", "%@example.test"]], ["email", "phone", "city"])
         people = {row["email"]: (row["phone"] or "", row["city"] or "") for row in rows}
-        accounts = {a["email"]: (a["billing"]["phone"], a["billing"]["city"]) for a in _accounts(self.url)}
+        with _api(self.url) as shop:
+            accounts = {a["email"]: (a["billing"]["phone"], a["billing"]["city"]) for a in listed(shop, "customers")}
         both = people.keys() & accounts.keys()
         return {
             "prices": sum(told.get(sku) != price for sku, price in prices.items()) + len(told.keys() ^ prices.keys()),
@@ -277,7 +278,8 @@ class Bench:
 
     def on_sale(self) -> dict[str, int]:
         """Of the shop's SKUs: how many know of the campaign, how many are sold at its price now."""
-        rows = _articles(self.url)
+        with _api(self.url) as shop:
+            rows = list(articles(shop))
         return {
             "announced": sum(bool(row["sale_price"]) for row in rows),
             "sold_cheaper": sum(row["on_sale"] for row in rows),
@@ -306,27 +308,8 @@ def _quiet(_label: str, _by: int, _total: int | None) -> None:
     """No progress is shown."""
 
 
-def _all(client: httpx.Client, path: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    while True:
-        page = client.get(path, params={"per_page": 100, "page": len(rows) // 100 + 1, "orderby": "id", "order": "asc"})
-        page.raise_for_status()
-        rows += page.json()
-        if len(page.json()) < 100:
-            return rows
-
-
-def _accounts(url: str) -> list[dict[str, Any]]:
-    with httpx.Client(base_url=f"{url}/wp-json/wc/v3/", auth=SHOP_KEYS, timeout=60) as client:
-        return _all(client, "customers")
-
-
-def _articles(url: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    with httpx.Client(base_url=f"{url}/wp-json/wc/v3/", auth=SHOP_KEYS, timeout=60) as client:
-        for row in _all(client, "products"):
-            found += _all(client, f"products/{row['id']}/variations") if row["type"] == "variable" else [row]
-    return found
+def _api(url: str) -> httpx.Client:
+    return httpx.Client(base_url=f"{url}/wp-json/wc/v3/", auth=SHOP_KEYS, timeout=60)
 
 
 async def run(plan: Blueprint, odoo: Odoo, url: str, products: int, customers: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -56,21 +56,26 @@ def read_shop(url: str, key: str, secret: str) -> Shop:
     """Everything the shop's API tells, read page by page."""
     orders = {str(o["id"]): o for o in shop_orders(url, key, secret)}
     with httpx.Client(base_url=f"{url}/wp-json/wc/v3/", auth=(key, secret), timeout=60) as client:
-        refunds = {number: _all(client, f"orders/{number}/refunds") for number, o in orders.items() if o["refunds"]}
+        refunds = {number: listed(client, f"orders/{number}/refunds") for number, o in orders.items() if o["refunds"]}
         stock: dict[str, int | None] = {}
         prices: dict[str, str] = {}
-        for product in _all(client, "products"):
-            articles = [product]
-            if product["type"] == "variable":
-                articles = _all(client, f"products/{product['id']}/variations")
-            for article in articles:
-                if article["sku"]:
-                    stock[article["sku"]] = article["stock_quantity"] if article["manage_stock"] is True else None
-                    prices[article["sku"]] = article["regular_price"]
+        for article in articles(client):
+            if article["sku"]:
+                stock[article["sku"]] = article["stock_quantity"] if article["manage_stock"] is True else None
+                prices[article["sku"]] = article["regular_price"]
     return Shop(orders, refunds, stock, prices)
 
 
-def _all(client: httpx.Client, path: str) -> list[dict[str, Any]]:
+def articles(client: httpx.Client) -> Iterator[dict[str, Any]]:
+    """All that is sold: simple products, and the variations of the others."""
+    for product in listed(client, "products"):
+        yield from (
+            listed(client, f"products/{product['id']}/variations") if product["type"] == "variable" else [product]
+        )
+
+
+def listed(client: httpx.Client, path: str) -> list[dict[str, Any]]:
+    """All rows of a list, page by page."""
     rows: list[dict[str, Any]] = []
     page = 1
     while True:

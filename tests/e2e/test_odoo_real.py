@@ -35,7 +35,7 @@ class TestOdoo19(OdooSuite):
     MET = ("/account.move/load", "/account.move/action_post", "/account.payment/load", "/stock.picking/load")
 
     @pytest.mark.parametrize(("how", "shipped"), [("invoiced", False), ("not invoiced", True)])
-    async def test_refunds_to_the_cent(
+    async def test_refunds_to_the_cent(  # type: ignore[override]
         self, erp: RealErp, new: Make, connect: Connect, how: str, shipped: bool
     ) -> None:
         """case: F31 - as on the stand-in."""

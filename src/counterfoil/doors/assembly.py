@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ def catalogue() -> Catalogue:
     return Catalogue.of([_info(module) for module in CONNECTORS.values()], frozenset(EVENT_TYPES))
 
 
+@functools.cache  # a command asks several times, and each reads the manifest
 def _info(module: Any) -> ConnectorInfo:
     capabilities = module.CAPABILITIES
     manifest = tomllib.loads(Path(module.__file__).with_name("manifest.toml").read_text("utf-8"))

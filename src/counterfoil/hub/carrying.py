@@ -47,6 +47,8 @@ ECHO_WAIT = 0.1
 """Seconds after which a receipt is looked at again whose object is being written by us."""
 
 _CANNOT_BE_KEPT = "cannot_be_kept"
+_OVER_WHEN_SEEN = {decode.DELETED: "it was seen again", NEEDS_APPROVAL: "something newer was told"}
+_OVER_AT_PEACE = {ownership.NOT_THE_OWNER: "both systems say the same again"}
 
 
 Follow = Callable[[AsyncConnection, Store, Sequence[Event]], Awaitable[None]]
@@ -107,12 +109,8 @@ class Carrier:
             if held:
                 why = "something new is known of it"
                 await exceptions.close_as_retried(connection, self.store, list(held.values()), why)
-            again = "it was seen again"
-            await exceptions.close_about(connection, self.store, decoded.seen, DECODE, decode.DELETED, again)
-            agreed, reason = "both systems say the same again", ownership.NOT_THE_OWNER
-            await exceptions.close_about(connection, self.store, decoded.at_peace, DECODE, reason, agreed)
-            newer = "something newer was told"
-            await exceptions.close_about(connection, self.store, decoded.seen, DECODE, NEEDS_APPROVAL, newer)
+            await exceptions.close_about(connection, self.store, decoded.seen, DECODE, _OVER_WHEN_SEEN)
+            await exceptions.close_about(connection, self.store, decoded.at_peace, DECODE, _OVER_AT_PEACE)
             await records.keep_log(connection, self.store, self.worker, started, decoded.outcomes)
             bad = [(w, o, self._owner(o)) for w, o in decoded.outcomes if o.kind is not Kind.DONE]
             await exceptions.open_for_work(connection, self.store, bad)
@@ -147,7 +145,7 @@ class Carrier:
     def _item(self, work: Work) -> Item:
         """The delivery as its operation sees it, with what the teller owns of it by the present blueprint."""
         data = ownership.owned_now(self.blueprint, work.row.type, work.row.source, work.data)
-        return dataclasses.replace(item(work), data=data)
+        return item(work if data is work.data else dataclasses.replace(work, data=data))
 
     async def _bisect(self, operation: Operation, works: list[Work], items: list[Item]) -> None:
         """Call; where a call fails as a whole for a reason that may be one item's, halve it."""
@@ -195,7 +193,7 @@ class Carrier:
             await decode.keep_observed(connection, self.store, system, self.processes.get(system, {}), finished)
             clock = 0.0
             if any(o.emits for _, o in finished):
-                clock = float(await connection.scalar(sa.select(self.store.now)) or 0.0)
+                clock = await self.store.clock(connection)
             events = [e for w, o in finished for e in _emitted(w, o, clock)]
             events += await retold(connection, self.retells, events)
             queued = await self._keep_events(connection, events)

@@ -149,7 +149,7 @@ async def claim(
 
 async def _in_time(connection: AsyncConnection, store: Store, works: list[Work]) -> list[Work]:
     """The heads whose time has come; the lanes of the others are given back until then. Nothing overtakes them."""
-    now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    now = await store.clock(connection)
     early = {w.lane: w.not_before for w in works if w.not_before is not None and w.not_before > now}
     for (system, stream, key), start in early.items():
         mine = (lane.c.system == system, lane.c.stream == stream, lane.c.key == key)

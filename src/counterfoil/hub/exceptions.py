@@ -6,7 +6,7 @@ after any of the three. An exception is open or closed; a delivery is never at o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -155,15 +155,16 @@ async def close_for_system(
 
 
 async def close_about(
-    connection: AsyncConnection, store: Store, subjects: Collection[str], operation: str, reason: str, why: str
+    connection: AsyncConnection, store: Store, subjects: Collection[str], operation: str, over: Mapping[str, str]
 ) -> None:
-    """What was asked about these subjects has answered itself."""
+    """What was asked about these subjects has answered itself; `over` says by reason how."""
     if subjects:
         await connection.execute(
             sa.update(exception)
             .where(exception.c.subject.in_(sorted(subjects)), exception.c.status == "open")
-            .where(exception.c.operation == operation, exception.c.reason == reason)
-            .values(status="resolved", closed_at=store.now, closed_by="counterfoil", note=why)
+            .where(exception.c.operation == operation, exception.c.reason.in_(sorted(over)))
+            .values(status="resolved", closed_at=store.now, closed_by="counterfoil")
+            .values(note=sa.case(over, value=exception.c.reason))
         )
 
 

@@ -98,7 +98,7 @@ async def _starts(connection: AsyncConnection, store: Store, new: Sequence[NewDe
     """From when on each may be done; the store is asked what time it is only where that is of any importance."""
     if not any(d.release for d in new):
         return [None] * len(new)
-    now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    now = await store.clock(connection)
     return [d.release(now) if d.release else None for d in new]
 
 

@@ -87,7 +87,7 @@ async def take_turn(
         costs[operation] = items / rate.per_second
     async with store.write() as connection:
         booked = await _locked(connection, store, system, sorted(costs))
-        now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+        now = await store.clock(connection)
         everything = booked[ALL]
         if everything.learnt is not None and everything.learnt_until > now:
             costs[ALL] = max(costs[ALL], items * everything.learnt)

@@ -31,7 +31,7 @@ _BY_A_PERSON = ("resolved", "skipped")
 async def clock(store: Store) -> float:
     """Now, by the store's clock."""
     async with store.read() as connection:
-        return float(await connection.scalar(sa.select(store.now)) or 0.0)
+        return await store.clock(connection)
 
 
 async def open_deliveries(store: Store, subjects: Collection[str], systems: Collection[str]) -> dict[str, int]:
@@ -115,7 +115,7 @@ async def links_at(store: Store, system: str, ids: Collection[str]) -> dict[str,
 async def looked(store: Store, feeds: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float | None]:
     """When each feed (system, name → seconds between two looks) last looked; None for one that nobody polls now."""
     async with store.read() as connection:
-        now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+        now = await store.clock(connection)
         rows = await connection.execute(sa.select(cursor).where(cursor.c.system.in_({system for system, _ in feeds})))
         known = {(row.system, row.feed): row for row in rows}
     found: dict[tuple[str, str], float | None] = {}
@@ -198,10 +198,7 @@ async def tell_again(
 async def _newest(connection: AsyncConnection, subject: str, type_: str) -> Event | None:
     mine = sa.select(event).where(event.c.subject == subject, event.c.type == type_)
     row = (await connection.execute(mine.order_by(event.c.recorded_at.desc(), event.c.id.desc()).limit(1))).first()
-    if row is None:
-        return None
-    names = ("id", "type", "source", "subject", "key", "correlation", "causation", "data")
-    return Event(time=at_utc(row.time), **{name: getattr(row, name) for name in names})
+    return records.as_event(row) if row is not None else None
 
 
 async def _state(connection: AsyncConnection, store: Store, subject: str, type_: str, run: str) -> Event | None:
@@ -210,7 +207,7 @@ async def _state(connection: AsyncConnection, store: Store, subject: str, type_:
     state = await connection.scalar(sa.select(object_.c.state).where(mine))
     if state is None:
         return None
-    now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    now = await store.clock(connection)
     return Event(
         id=event_id(home, type_, subject, run),
         type=type_,

@@ -16,7 +16,7 @@ from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Outcome
 from counterfoil.hub.schema import delivery_log, event, event_ref, link, object_, seen
 from counterfoil.hub.store import Store, as_json
-from counterfoil.retail.events import Event
+from counterfoil.retail.events import Event, at_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,12 @@ async def keep_events(connection: AsyncConnection, store: Store, events: Sequenc
     if refs:  # of an event that was purged they may still be there
         await connection.execute(store.insert(event_ref).on_conflict_do_nothing(), refs)
     return new
+
+
+def as_event(row: Any) -> Event:
+    """The event that was kept as this row; its search keys stand elsewhere."""
+    names = ("id", "type", "source", "subject", "key", "correlation", "causation", "data")
+    return Event(time=at_utc(row.time), **{name: getattr(row, name) for name in names})
 
 
 async def keep_links(connection: AsyncConnection, store: Store, system: str, ids: Mapping[str, str]) -> None:

@@ -20,12 +20,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import flows, lanes
+from counterfoil.hub import flows, lanes, records
 from counterfoil.hub.lanes import DECODE, NewDelivery
 from counterfoil.hub.receipts import object_key
 from counterfoil.hub.schema import audit, cursor, delivery, event, receipt
 from counterfoil.hub.store import Store
-from counterfoil.retail.events import Event, at_utc
+from counterfoil.retail.events import at_utc
 
 CHUNK = 500
 """Events looked at in one transaction."""
@@ -147,7 +147,7 @@ async def _begin(store: Store, choice: Choice, who: str, anew: bool) -> dict[str
         kept = None if anew else await connection.scalar(sa.select(cursor.c.value).where(mine))
         if kept:
             return dict(kept)
-        clock = float(await connection.scalar(sa.select(store.now)) or 0.0)
+        clock = await store.clock(connection)
         until = choice.until.timestamp() if choice.until else clock
         state: dict[str, Any] = {"at": 0.0, "id": "", "until": until, "events": 0, "deliveries": 0}
         statement = store.insert(cursor).values(system=_HUB, feed=choice.name, value=state, next_at=0.0)
@@ -201,7 +201,7 @@ async def _due(
     queued = [
         dataclasses.replace(d, within=None)  # a replay keeps no promise, and breaks none
         for row in rows
-        for d in flows.deliveries(blueprint, streams, _event(row))
+        for d in flows.deliveries(blueprint, streams, records.as_event(row))
         if choice.system in ("", d.system)
         and (not choice.operations or f"{d.system}.{d.operation}" in choice.operations)
     ]
@@ -212,11 +212,6 @@ async def _due(
     still = {(r.event_id, r.system, r.operation) for r in waiting}
     new = [d for d in queued if (d.event_id, d.system, d.operation) not in still]
     return new, len(queued) - len(new)
-
-
-def _event(row: Any) -> Event:
-    names = ("id", "type", "source", "subject", "key", "correlation", "causation", "data")
-    return Event(time=at_utc(row.time), **{name: getattr(row, name) for name in names})
 
 
 async def decode_again(store: Store, system: str, kind: str = "", object_id: str = "") -> int:

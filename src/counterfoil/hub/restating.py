@@ -96,7 +96,7 @@ async def restate(
     for start in range(0, len(planned), CHUNK):
         chunk = {r.object_id: r for r in planned[start : start + CHUNK]}
         async with store.write() as connection:
-            clock = at_utc(float(await connection.scalar(sa.select(store.now)) or 0.0))
+            clock = at_utc(await store.clock(connection))
             kept: dict[tuple[str, str, str], tuple[records.Known, str]] = {}
             events: list[Event] = []
             for key, known in (await records.known_objects(connection, [(*place, id_) for id_ in chunk])).items():

@@ -68,7 +68,7 @@ async def purge(store: Store, retention: Retention, *, dry_run: bool = False, re
     `dry_run` only counts what would go. Raises what the store raised.
     """
     async with store.read() as connection:
-        now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+        now = await store.clock(connection)
     history, bodies = (now - age.total_seconds() for age in (retention.history, retention.bodies))
     gone: Counter[str] = Counter()
     for aging, after, before in [*((each, 0.0, history) for each in _HISTORY), (_BODIES, history, bodies)]:

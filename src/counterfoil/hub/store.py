@@ -112,6 +112,10 @@ class Store:
             return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double())
         return sa.literal_column("extract(epoch from clock_timestamp())::double precision", sa.Double())
 
+    async def clock(self, connection: AsyncConnection) -> float:
+        """Now, in seconds since the epoch, by the database's clock."""
+        return float(await connection.scalar(sa.select(self.now)) or 0.0)
+
     def insert(self, table: sa.Table) -> Any:
         """The dialect's INSERT with ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)

@@ -71,7 +71,7 @@ async def close_system(connection: AsyncConnection, store: Store, system: str, o
     # calls that were out together fail together: that is one failure, not a reason to wait for longer
     failures = before.failures + (before.more or not before.failures) if before else 1
     if outcome.until is not None and outcome.kind in (Kind.THROTTLED, Kind.DOWN):
-        clock = await connection.scalar(sa.select(store.now)) or 0.0
+        clock = await store.clock(connection)
         wait = min(max(0.1, outcome.until.timestamp() - clock), LONGEST)
     elif outcome.kind is Kind.MISCONFIGURED:
         wait = BREAKER_CAP

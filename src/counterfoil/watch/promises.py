@@ -89,8 +89,8 @@ async def _close(connection: AsyncConnection, store: Store, changed: Sequence[Pr
     """The exceptions of those that were missed and have ended after all."""
     for promised in changed:
         if promised.missed_at is not None and promised.ended_at is not None:
-            about = ([promised.subject], exceptions.of_promise(promised.name), REASON)
-            await exceptions.close_about(connection, store, *about, milestones.closing(promised))
+            about, over = [promised.subject], {REASON: milestones.closing(promised)}
+            await exceptions.close_about(connection, store, about, exceptions.of_promise(promised.name), over)
 
 
 # --- what was missed ----------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ async def look(store: Store, rules: Mapping[str, Rule]) -> int:
 
 
 async def _judge(connection: AsyncConnection, store: Store, rules: Mapping[str, Rule], late: list[Promised]) -> int:
-    now = float(await connection.scalar(sa.select(store.now)) or 0.0)
+    now = await store.clock(connection)
     facts, since = await _facts(connection, rules, late), await _since(connection, late)
     missing: list[Promised] = []
     for promised in late:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from tests.fakes import OPERATIONS, Fake, House, assert_one_status, at, failing, payload, rows_of, until
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, parse
-from counterfoil.hub import schema
+from counterfoil.hub import mending, schema
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.hub.retry import BREAKER_CAP
 from counterfoil.hub.store import Store
@@ -57,10 +57,6 @@ class MovableStore(Store):
         async with self.write() as connection:
             await connection.execute(sa.text("update movable_clock set ahead = ahead + :s"), {"s": seconds})
         self.wake()
-
-    async def clock(self) -> float:
-        async with self.read() as connection:
-            return float(await connection.scalar(sa.select(self.now)) or 0.0)
 
 
 @pytest.fixture
@@ -115,9 +111,9 @@ async def an_hour(store: MovableStore, crm_answers: bool) -> tuple[Three, list[f
     house, dice = Three(store), random.Random(40)
     house.crm.answer = None if crm_answers else AWAY
     sent = 0
-    began = await store.clock()
+    began = await mending.clock(store)
     async with house.working(house.worker(), house.worker()):
-        while await store.clock() - began < HOUR:
+        while await mending.clock(store) - began < HOUR:
             await house.receive(*[state for n in range(ORDERS) for state in life(dice, sent + n)])
             sent += ORDERS
 
