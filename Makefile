@@ -32,7 +32,7 @@ test: lint  ## lint, then unit, integration and conformance tests
 
 # Budget: 10 minutes on two cores.
 faults: .venv/.dev  ## what happens when things die: fault tests, then fixed seeds of the soak on both stores
-	$(BIN)/pytest -n 2 --dist loadfile tests/faults
+	$(BIN)/pytest -n 4 --dist worksteal tests/faults  # they mostly wait
 	$(BIN)/python -m counterfoil_lab.soak --suite
 
 soak: .venv/.runtime  ## a shop under fire, judged from outside (MINUTES=1, SEED=1, STORE=sqlite or postgresql, ODOO=real or sandbox)

@@ -1,7 +1,7 @@
 """A shop under fire: customers and a warehouse at work while processes are killed, answers lost, disks filled.
 
     python -m counterfoil_lab.soak [--seed 1] [--minutes 2] [--store sqlite|postgresql] [--orders 2000]
-    python -m counterfoil_lab.soak --suite      four runs on both stores, each with a seed made of this one
+    python -m counterfoil_lab.soak --suite      four runs on both stores, two at a time, with seeds made of this one
 
 What strikes when is drawn by seed (faults.py). At the end all faults are lifted, the hub comes to rest, and both
 systems are read over HTTP: every wanted order in Odoo once, nothing undone or out of its order, stock and amounts
@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -25,7 +26,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -322,7 +323,7 @@ def play(plan: Plan, keep: str = "") -> dict[str, Any]:
     began = time.monotonic()
 
     def say(what: str) -> None:
-        out.print(f"{what} after {time.monotonic() - began:.0f} s")
+        out.print(f"{plan.seed}: {what} after {time.monotonic() - began:.0f} s")
 
     folder = Path(keep or tempfile.mkdtemp(prefix=f"counterfoil-soak-{plan.seed}-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -366,6 +367,12 @@ def play(plan: Plan, keep: str = "") -> dict[str, Any]:
     return verdict
 
 
+def play_all(plans: list[Plan]) -> list[dict[str, Any]]:
+    """The runs' verdicts; two at a time, as each waits for half of its time. Raises NoPostgres."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), leave_nothing_running) as pool:
+        return list(pool.map(play, plans))
+
+
 def together(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
     """One verdict of several: sums, and the smallest share."""
     names = ("orders", "kills", "faults", "finished_share", *ZEROS)
@@ -375,6 +382,11 @@ def together(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
 def passed(verdict: dict[str, Any]) -> bool:
     """Nothing lost, doubled, out of order or wrong; at least 99 % finished."""
     return not any(verdict[name] for name in ZEROS) and verdict["finished_share"] >= 0.99
+
+
+def leave_nothing_running() -> None:
+    """A process that is told to end stops what it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def main() -> int:
@@ -388,7 +400,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=int(env.get("COUNT", "0")), help="else 37 a second, 4 real ones")
     parser.add_argument("--suite", action="store_true", help="four runs on both stores, as in make faults")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
+    leave_nothing_running()
     seconds = options.minutes * 60
     rate = A_SECOND if options.odoo == "sandbox" else A_SECOND_REAL
     plans = [Plan(options.seed, options.store, seconds, options.orders or int(seconds * rate), options.odoo)]
@@ -396,7 +408,7 @@ def main() -> int:
         seeds = (f"{options.seed}{letter}" for letter in "abcd")
         plans = [Plan(seed, store, SUITE_SECONDS, SUITE_ORDERS) for seed, store in zip(seeds, SUITE, strict=True)]
     try:
-        verdict = together([play(plan, env.get("KEEP", "")) for plan in plans])
+        verdict = together(play_all(plans) if options.suite else [play(plan, env.get("KEEP", "")) for plan in plans])
     except (NoOdoo, NoPostgres) as why:
         print(why, file=sys.stderr)
         return 77
