@@ -94,7 +94,7 @@ class Catalogue:
     def shown(self, row: Json) -> Json:
         """A product as the API shows it, a variation in a product's shape, as `GET products` does with `sku`."""
         if row["id"] in self.products:
-            return row
+            return row if row["type"] == "variable" else {**row, "on_sale": self._on_sale(row)}
         own = self.shown_variation(row)
         parent = self.products.get(row["parent_id"], {})
         rest = {key: copy.copy(value) for key, value in self._template.items() if key not in own}
@@ -103,11 +103,14 @@ class Catalogue:
         return {**rest, **own, "name": f"{parent.get('name', '')} - {row['name']}", "images": [], "categories": []}
 
     def shown_variation(self, row: Json) -> Json:
-        """A variation as the API shows it: what it has not of its own comes from its parent, the SKU too."""
+        """A variation as the API shows it: what it has not of its own comes from its parent, the SKU too.
+
+        A campaign is on from its start to its end by the shop's clock: WC_Product::is_on_sale() looks at each reading.
+        """
         parent = self.products.get(row["parent_id"])
         if parent is None:
             return row
-        shown = dict(row)
+        shown = {**row, "on_sale": self._on_sale(row)}
         shown["sku"] = row["sku"] or parent["sku"]
         if row["manage_stock"] is not True and parent["manage_stock"] is True:
             shown.update(manage_stock="parent", stock_quantity=parent["stock_quantity"])

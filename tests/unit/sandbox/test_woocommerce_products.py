@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -214,3 +215,14 @@ async def test_orders_move_stock_where_the_shop_is_told_to() -> None:
         app.shop.change(number, status=status)
         shown.append(app.shop.catalogue.products[10]["stock_quantity"])
     assert shown == [92, 92, 94, 92]
+
+
+def test_a_campaign_is_on_from_its_start_to_its_end_by_the_shops_clock() -> None:
+    app = make_app()
+    dates = {"date_on_sale_from_gmt": "2026-11-27T00:00:00", "date_on_sale_to_gmt": "2026-11-30T23:59:59"}
+    made = app.shop.catalogue.write({"name": "Mug", "regular_price": "10.00", "sale_price": "8.00", **dates})
+    seen = []
+    for day in (26, 28, 31):
+        app.shop.set_clock(frozen_at=datetime(2026, 11, 1, tzinfo=UTC).timestamp() + (day - 1) * 86_400)
+        seen.append(app.shop.catalogue.shown(app.shop.catalogue.products[made["id"]])["on_sale"])
+    assert seen == [False, True, False]
