@@ -8,8 +8,9 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recorded week test faults soak e2e lint reference lock clean
+.PHONY: help demo recorded week test faults soak oversell e2e lint reference lock clean
 .PHONY: bench-hub bench-odoo bench-stock bench-outage bench-catalogue bench-customers bench-master bench-drift
+.PHONY: bench-storefront
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ faults: .venv/.dev  ## what happens when things die: fault tests, then fixed see
 
 soak: .venv/.runtime  ## a shop under fire, judged from outside (MINUTES=1, SEED=1, STORE=sqlite or postgresql, ODOO=real or sandbox)
 	$(BIN)/python -m counterfoil_lab.soak
+
+oversell: .venv/.runtime  ## never oversold: shoppers want more than there is, under fire (SEEDS=100, SEED=1, ODOO=real or sandbox)
+	$(BIN)/python -m counterfoil_lab.oversell
 
 # Budget: 10 minutes on two cores, of which about one is for getting Odoo from nothing.
 e2e: .venv/.dev  ## tests against a real Odoo 19 and 14
@@ -76,6 +80,10 @@ bench-catalogue: .venv/.dev  ## 10,000 products linked and published, twice: tim
 
 bench-drift: .venv/.dev  ## 10,000 orders and 10,000 articles compared: time, calls, memory, what is found
 	$(BIN)/python bench/drift.py
+
+bench-storefront: .venv/.dev  ## how many may be sold: reads/s and p99 beside a real Odoo 19, reservations, memory at 100,000 SKUs
+	scripts/odoo19 up
+	$(BIN)/python bench/storefront.py
 
 reference: .venv/.dev  ## write docs/reference again from the code
 	$(BIN)/python scripts/reference.py

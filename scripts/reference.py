@@ -22,18 +22,23 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from counterfoil.blueprint import Blueprint, format_duration, parse
+from counterfoil.blueprint import Blueprint, appointments, format_duration, parse, prescriptions, routing, stock
 from counterfoil.blueprint import model as blueprint_model
 from counterfoil.blueprint.approvals import Approvals
 from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.drift import Drift
 from counterfoil.blueprint.identity import ArticleRules, CustomerRules
 from counterfoil.blueprint.ownership import Ownership
+from counterfoil.blueprint.places import Place
 from counterfoil.blueprint.pricing import PriceRules
 from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.quality import QualityRules
+from counterfoil.blueprint.returning import Returns
+from counterfoil.blueprint.storefront import Storefront
 from counterfoil.connectors.odoo import versions
 from counterfoil.doors import assembly
+from counterfoil.doors.storefront import opening
+from counterfoil.doors.storefront.problems import KINDS
 from counterfoil.retail.events import EVENT_TYPES
 from counterfoil.retail.mapping import Overlays, Way
 
@@ -193,6 +198,20 @@ _PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("promises: NAME", Promise),
     ("drift", Drift),
     ("approvals", Approvals),
+    ("stock", stock.StockRules),
+    ("stock: safety", stock.Safety),
+    ("stock: ring_fences", stock.RingFence),
+    ("stock: beyond", stock.Beyond),
+    ("places: CODE", Place),
+    ("routing", routing.Routing),
+    ("routing: rules", routing.Rule),
+    ("storefront", Storefront),
+    ("appointments", appointments.Appointments),
+    ("appointments: services: NAME", appointments.Service),
+    ("appointments: staff: NAME", appointments.Member),
+    ("prescriptions", prescriptions.Prescriptions),
+    ("prescriptions: needed", prescriptions.Needing),
+    ("returns", Returns),
 )
 _SECTIONS = {
     "store": "`sqlite:///file.db` or `postgresql://user:${PASSWORD}@host/database`",
@@ -215,6 +234,13 @@ _SECTIONS = {
     "promises": "promises by name; see below",
     "drift": "see below",
     "approvals": "see below",
+    "stock": "what may be sold of what there is; see below",
+    "places": "where goods lie and people come to, by the warehouse's code; see below",
+    "routing": "where orders ship from; see below",
+    "storefront": "the storefront API; see below",
+    "appointments": "see below",
+    "prescriptions": "see below",
+    "returns": "see below",
     "profiles": "what is otherwise, by profile: any of these keys",
 }
 _SYSTEM = {
@@ -344,12 +370,44 @@ def _version_value(value: Any) -> str:
     return f"`{value}`" if value else ""
 
 
+# Storefront
+
+
+def storefront() -> str:
+    """Every route of the storefront API and every problem it may answer."""
+    document = opening.document(example())
+    lines = ["# The storefront API", "", MADE, ""]
+    lines += [
+        "[How it is used](../how-to/storefront-api.md). What each route takes and answers to the last field is in the "
+        "OpenAPI document that a running hub serves at `/storefront/v1/openapi.json`. A token needs the scope named "
+        "here (`counterfoil tokens add`).",
+        "",
+        "## Routes",
+        "",
+    ]
+    everywhere = {"401", "403", "413", "422", "429", "503"}
+    rows = []
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            answers = sorted(set(operation["responses"]) - everywhere)
+            words = operation.get("description") or operation["summary"]
+            rows.append((f"`{method.upper()} {path}`", operation.get("x-scope", ""), words, ", ".join(answers)))
+    lines += table(("route", "scope", "what it does", "answers"), rows)
+    lines += ["Any of them may answer 401, 403, 413, 422, 429 and 503 too.", "", "## Problems", ""]
+    lines += ["Each is an RFC 9457 problem; its `type` is `/storefront/v1/problems/CODE`.", ""]
+    kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code))
+    problems = ((str(kind.status), f"`{kind.code}`", kind.title, kind.remedy) for kind in kinds)
+    lines += table(("status", "code", "what it means", "what to do"), problems)
+    return "\n".join(lines)
+
+
 PAGES = {
     "events.md": events,
     "operations.md": operations,
     "configuration.md": configuration,
     "odoo-versions.md": odoo_versions,
     "mappings.md": mappings,
+    "storefront.md": storefront,
 }
 
 

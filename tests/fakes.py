@@ -61,7 +61,9 @@ OPERATIONS = (
     OperationInfo("publish_product", "product", ("product.published",), state=True),
 )
 COALESCING = {"tell_order", "publish_stock"}
-CATALOGUE = Catalogue.of([ConnectorInfo("fake", operations=OPERATIONS, needs_url=False)], frozenset(EVENT_TYPES))
+CATALOGUE = Catalogue.of(
+    [ConnectorInfo("fake", operations=OPERATIONS, needs_url=False, is_channel=True)], frozenset(EVENT_TYPES)
+)
 
 FLOWS = """\
   - {on: order.placed, from: shop, do: erp.accept_order}

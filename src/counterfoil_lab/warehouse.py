@@ -12,9 +12,11 @@ VALIDATE = {"skip_backorder": True, "skip_immediate": True, "skip_sms": True, **
 BATCH = 50
 
 
-def count_stock(odoo: Odoo, quantities: Mapping[int, int]) -> None:
-    """Set what stands in the first warehouse's stock, by product.product number: one stock move each."""
-    location = odoo.read("stock.warehouse", [], ["lot_stock_id"])[0]["lot_stock_id"][0]
+def count_stock(odoo: Odoo, quantities: Mapping[int, int], place: str = "") -> None:
+    """Set what stands in the stock of a warehouse, the first if no code is given, by product.product number: one stock
+    move each."""
+    domain = [["code", "=", place]] if place else []
+    location = odoo.read("stock.warehouse", domain, ["lot_stock_id"])[0]["lot_stock_id"][0]
     context = {**QUIET, "inventory_mode": True}
     rows = [{"product_id": p, "location_id": location, "inventory_quantity": n} for p, n in quantities.items()]
     for start in range(0, len(rows), 100):

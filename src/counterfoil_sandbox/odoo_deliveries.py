@@ -23,7 +23,7 @@ def launch(store: Store, line_ids: Iterable[int]) -> None:
     """Make the moves of confirmed lines fit their quantities: more of them, or less of those that are open."""
     if store.context.get("skip_procurement") or "stock.picking" in store.missing:
         return
-    made: dict[int, list[int]] = {}
+    made: dict[tuple[int, int], list[int]] = {}
     for line_id in line_ids:
         line = store.rows["sale.order.line"][line_id]
         order = store.rows["sale.order"][line["order_id"]]
@@ -33,11 +33,23 @@ def launch(store: Store, line_ids: Iterable[int]) -> None:
         difference = rounded(line["product_uom_qty"] - _under_way(store, line), 0.00001)
         if difference:
             quantity = in_uom(store, difference, line["product_uom_id"], product["uom_id"])
-            made.setdefault(order["id"], []).append(_move(store, order, line, product, quantity))
-    for order_id, moves in made.items():
-        _assign_pickings(store, store.rows["sale.order"][order_id], moves)
+            house = warehouse_of(store, line)
+            made.setdefault((order["id"], house), []).append(_move(store, order, line, product, quantity, house))
+    for (order_id, house), moves in made.items():
+        _assign_pickings(store, store.rows["sale.order"][order_id], moves, house)
         odoo_moves.confirm(store, moves)
-        _turn_round(store, store.rows["sale.order"][order_id], moves)
+        _turn_round(store, store.rows["sale.order"][order_id], moves, house)
+
+
+def warehouse_of(store: Store, line: Row) -> int:
+    """The warehouse that a line ships from: the one that delivers by its route, else the order's.
+
+    Odoo does not see routes that may not be chosen on lines where it reads those of a line.
+    """
+    houses = store.rows["stock.warehouse"].values()
+    chosen = [i for i in line["route_ids"] or () if store.rows["stock.route"][i]["sale_selectable"]]
+    routed = [house["id"] for house in houses if house["delivery_route_id"] in chosen]
+    return int(routed[0] if routed else store.rows["sale.order"][line["order_id"]]["warehouse_id"])
 
 
 def _under_way(store: Store, line: Row) -> float:
@@ -49,8 +61,8 @@ def _under_way(store: Store, line: Row) -> float:
     return rounded(total, 0.00001)
 
 
-def _move(store: Store, order: Row, line: Row, product: Row, quantity: float) -> int:
-    house = store.rows["stock.warehouse"][order["warehouse_id"]]
+def _move(store: Store, order: Row, line: Row, product: Row, quantity: float, house_id: int) -> int:
+    house = store.rows["stock.warehouse"][house_id]
     customer = odoo_places.of_usage(store, "customer")
     deadline = order["commitment_date"] or _later(order["date_order"], line["customer_lead"])
     return store.create(
@@ -78,9 +90,9 @@ def _later(moment: Any, days: float) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _assign_pickings(store: Store, order: Row, moves: list[int]) -> None:
-    """Put new moves into the order's open transfer, or into a new one; less than nothing needs an open one."""
-    kind = store.rows["stock.warehouse"][order["warehouse_id"]]["out_type_id"]
+def _assign_pickings(store: Store, order: Row, moves: list[int], house: int) -> None:
+    """Put new moves into the order's open transfer there, or into a new one; less than nothing needs an open one."""
+    kind = store.rows["stock.warehouse"][house]["out_type_id"]
     picking = next((row["id"] for row in _open_pickings(store, order, kind)), None)
     if picking is None:
         if all(store.rows[MOVE][i]["product_uom_qty"] < 0 for i in moves):
@@ -116,12 +128,12 @@ def _open_pickings(store: Store, order: Row, kind: int) -> list[Row]:
     ]
 
 
-def _turn_round(store: Store, order: Row, moves: list[int]) -> None:
+def _turn_round(store: Store, order: Row, moves: list[int], house: int) -> None:
     """What is asked back and no open move can give becomes a transfer the other way."""
     left = [i for i in moves if i in store.rows[MOVE] and store.rows[MOVE][i]["product_uom_qty"] < 0]
     if not left:
         return
-    kind = store.rows["stock.picking.type"][store.rows["stock.warehouse"][order["warehouse_id"]]["in_type_id"]]
+    kind = store.rows["stock.picking.type"][store.rows["stock.warehouse"][house]["in_type_id"]]
     move = store.rows[MOVE][left[0]]
     picking = store.create(
         PICKING,
@@ -204,4 +216,5 @@ COMPUTED["sale.order.line", "qty_delivered_method"] = lambda store, row: (
     else "manual"
 )
 COMPUTED["sale.order.line", "qty_to_deliver"] = lambda _store, row: row["product_uom_qty"] - row["qty_delivered"]
-related("sale.order.line", is_storable="product_id.is_storable", warehouse_id="order_id.warehouse_id")
+COMPUTED["sale.order.line", "warehouse_id"] = warehouse_of
+related("sale.order.line", is_storable="product_id.is_storable")

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from counterfoil_sandbox import (
+    odoo_calendar,
     odoo_images,
     odoo_ledger,
     odoo_merging,
@@ -27,9 +28,11 @@ from counterfoil_sandbox.odoo_schema import (
 from counterfoil_sandbox.odoo_store import Store
 
 MODULE_MODELS = {  # models that are gone when a module is not installed
+    "calendar": ("calendar.event", "calendar.attendee"),
     "sale": ("sale.order", "sale.order.line", "sale.advance.payment.inv"),
     "stock": (
         "stock.warehouse",
+        "stock.route",
         "stock.location",
         "stock.picking.type",
         "stock.picking",
@@ -148,6 +151,7 @@ def first_data(store: Store, *, currency: str, country: str, rounding: str, modu
 
 
 _ = (
+    odoo_calendar,
     odoo_images,
     odoo_merging,
     odoo_pricelists,

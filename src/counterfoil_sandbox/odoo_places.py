@@ -77,6 +77,7 @@ def _warehouse_saved(store: Store, row: Row, changed: set[str]) -> None:
         in_type_id=kinds["incoming"],
         out_type_id=kinds["outgoing"],
         int_type_id=kinds["internal"],
+        delivery_route_id=store.create("stock.route", {"name": f"{row['name']}: Deliver in 1 step (ship)"}),
     )
 
 
@@ -104,6 +105,7 @@ def _kind_name(store: Store, row: Row) -> str:
 NAME_FIELDS["stock.location"] = ("complete_name", "barcode")
 BEFORE_CREATE["stock.warehouse"] = _warehouse_defaults
 AFTER_SAVE["stock.warehouse"] = _warehouse_saved
+BEFORE_CREATE["stock.route"] = defaults(active=True, company_id=1, sequence=60, warehouse_selectable=True)
 BEFORE_CREATE["stock.location"] = defaults(active=True, usage="internal")
 AFTER_SAVE["stock.location"] = _location_saved
 BEFORE_CREATE["stock.picking.type"] = defaults(

@@ -30,6 +30,7 @@ Row = dict[str, Any]
 OLD_NAMES: tuple[tuple[str, str, str, int], ...] = (
     ("sale.order.line", "tax_ids", "tax_id", 18),
     ("sale.order.line", "product_uom_id", "product_uom", 18),
+    ("sale.order.line", "route_ids", "route_id", 18),
     ("res.users", "group_ids", "groups_id", 18),
     ("account.payment", "memo", "ref", 17),
     ("account.move", "origin_payment_id", "payment_id", 17),

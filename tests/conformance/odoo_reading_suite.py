@@ -18,10 +18,11 @@ from tests.conformance.odoo_place import Erp
 
 from counterfoil.connectors.odoo import Odoo
 from counterfoil.hub.contract import Observed, Raw
+from counterfoil.retail.availability import Policy
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, ShipmentState
 from counterfoil.retail.money import Money
 from counterfoil.retail.party import Account
-from counterfoil.retail.product import Product, StockLevel, StockRule
+from counterfoil.retail.product import Product, StockLevel
 from counterfoil_lab import warehouse
 
 NUMBERS = itertools.count(70_001)
@@ -248,7 +249,7 @@ class OdooReadingSuite:
         level = only(await hub.poll("stock"), str(article))
         [place] = [p for p in level.places if p.on_hand]
         assert (place.on_hand, place.outgoing) == (5, 7)
-        assert StockRule().quantity(level) == 0
+        assert level.to_sell(Policy()) == 0
         assert place.on_hand - place.outgoing == -2
 
     async def test_five_three_five(self, desk: Desk, watch: Callable[..., Watching]) -> None:
@@ -402,6 +403,19 @@ class OdooReadingSuite:
         desk.erp.api.call("res.partner", "create", vals_list=[below])
         told = only(await hub.poll("customers"), str(customer))
         assert told.shipping.city == "Lyon"
+
+    async def test_declared_fields_of_a_customer_are_read_besides(
+        self, desk: Desk, watch: Callable[..., Watching]
+    ) -> None:
+        """As a retailer's own field for a credit hold would be; of a record it points to, what that is called."""
+        hub = watch(customer_fields="ref, parent_id")
+        await hub.poll("customers")
+        customer = desk.erp.make_customer(f"reader-{next(NUMBERS)}@shop.example", ref="HOLD")
+        told: Account = only(await hub.poll("customers"), str(customer))
+        assert told.extra == {"ref": "HOLD", "parent_id": False}
+        desk.erp.api.call("res.partner", "write", ids=[customer], vals={"ref": False})
+        told = only(await hub.poll("customers"), str(customer))
+        assert told.extra == {"ref": False, "parent_id": False}
 
     # --- for linking ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The reported failures once more, under two `counterfoil run` on one PostgreSQL.
 
-F14 speaks of files, which nothing reads yet; F20 of reservations, which there are none yet: here of the counters and
+F14 speaks of files, which nothing reads yet; F20 of reservations (test_oversell.py): here of the counters and
 objects that two processes write at once.
 """
 

@@ -153,6 +153,12 @@ class Hours:
         spans = sorted(self._weekly[day.weekday()]) if self.works_on(day) else ()
         return tuple((moment(day, begin, self.zone), moment(day, end, self.zone)) for begin, end in spans)
 
+    def spans(self, begin: float, end: float) -> list[tuple[float, float]]:
+        """What is open at any moment of [begin, end), whole as it is declared: in order, two may meet or overlap."""
+        today, last = (datetime.fromtimestamp(at, self.zone).date() for at in (begin, end))
+        days = (today + timedelta(days=n) for n in range(-2, (last - today).days + 1))
+        return sorted({span for day in days for span in self._of(day) if span[0] < end and span[1] > begin})
+
     def _from(self, at: float) -> Iterator[tuple[float, float]]:
         """What is open after `at`, in order, no moment twice; at most FARTHEST days ahead."""
         reached = at

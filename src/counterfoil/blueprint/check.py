@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from counterfoil.blueprint import approvals, drift, mapping, ownership
+from counterfoil.blueprint import appointments, approvals, drift, mapping, ownership, places, routing, stock, storefront
 from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
 from counterfoil.blueprint.drift import Drift
 from counterfoil.blueprint.model import HUB, HUB_ASK, Blueprint, Channel, Flow, PaymentRow, Retention, System, TaxRow
+from counterfoil.blueprint.places import Place
 from counterfoil.blueprint.problems import Path, Problem, choice, dotted, nearest, quoted
 from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.values import format_duration
 from counterfoil.blueprint.yamlread import Source
+from counterfoil.retail.events import OWN
 
 Row = TypeVar("Row")
 
@@ -50,6 +52,11 @@ class Draft:
     calendars: dict[str, Calendar] = field(default_factory=dict)
     promises: dict[str, Promise] = field(default_factory=dict)
     drift: Drift | None = None
+    sites: dict[str, Place] = field(default_factory=dict)
+    appointments: appointments.Appointments | None = None
+    storefront: storefront.Storefront | None = None
+    routing: routing.Routing | None = None
+    stock: stock.StockRules | None = None
 
     def row(self, number: int, *key: str) -> Path:
         """Where the row of a flow stands, or one of its keys."""
@@ -74,6 +81,11 @@ def problems(draft: Draft, known: Catalogue, source: Source) -> list[Problem]:
         *mapping.problems(draft, known, source),
         *approvals.problems(draft.approvals, Blueprint.model_fields, source),
         *drift.problems(draft.drift, source),
+        *places.problems(draft.sites, draft.calendars, source),
+        *appointments.problems(draft, known, source),
+        *storefront.problems(draft.storefront, draft.systems, source),
+        *stock.problems(draft.stock, draft, source),
+        *routing.problems(draft.routing, draft.sites, draft.systems, source),
     ]
 
 
@@ -297,7 +309,7 @@ def _flows_without_source(draft: Draft, known: Catalogue, source: Source) -> Ite
         for event in operation.emits
     }
     for index, flow in draft.flows.items():
-        if flow.on not in known.events or any(sources_of(flow, draft, known)):
+        if flow.on not in known.events or flow.on in OWN or any(sources_of(flow, draft, known)):
             continue
         if not any(event == flow.on and set_off_by(flow, system, draft, known) for event, system in emitted):
             where = f" at {flow.from_}" if flow.from_ else ""

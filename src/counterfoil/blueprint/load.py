@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from counterfoil.blueprint import check, mapping, profiles, timing_checks, yamlread
+from counterfoil.blueprint import appointments, check, mapping, prescriptions, profiles, stock, timing_checks, yamlread
 from counterfoil.blueprint.approvals import Approvals
 from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.catalogue import Catalogue, ConnectorInfo
@@ -38,11 +38,15 @@ from counterfoil.blueprint.model import (
     TaxRow,
 )
 from counterfoil.blueprint.ownership import A_SYSTEM, Ownership
+from counterfoil.blueprint.places import Place
 from counterfoil.blueprint.pricing import PriceRules
 from counterfoil.blueprint.problems import BlueprintError, Path, Problem, choice, described, nearest, quoted
 from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.quality import QualityRules
+from counterfoil.blueprint.returning import Returns
+from counterfoil.blueprint.routing import Routing, Rule
 from counterfoil.blueprint.secrets import REFERENCE, WRITTEN_OUT, Lookup, NotGiven
+from counterfoil.blueprint.storefront import Storefront
 from counterfoil.blueprint.values import Remedy, Secret
 from counterfoil.blueprint.yamlread import Source
 
@@ -51,6 +55,8 @@ _SECTIONS = (
     *_MAPPED,
     *("systems", "owners", "flows", "channels", "orders", "customers", "products", "taxes", "payments", "exceptions"),
     *("pressure", "retention", "approvals", "calendars", "promises", "prices", "quality", "drift"),
+    *("appointments", "places", "storefront", "routing"),
+    *("prescriptions", "returns", "stock"),
 )
 _SCALARS = ("counterfoil", "store", "listen", "public_url")
 _OF_EVERY_SYSTEM = ("connector", "url", "poll", "overlap", "cut_over", "limits")
@@ -238,8 +244,16 @@ class _Reading:
         whole["retention"] = self.draft.retention = self.part("retention", Retention)
         whole["calendars"] = self.draft.calendars = self.named("calendars", Calendar)
         whole["promises"] = self.draft.promises = self.named("promises", Promise)
+        whole["places"] = self.draft.sites = self.sites()
+        whole["appointments"] = self.draft.appointments = appointments.read(self)
+        whole["storefront"] = self.draft.storefront = self.part("storefront", Storefront)
+        whole["routing"] = self.draft.routing = self.routing()
+        given = self.section("stock", dict, "a mapping")
+        whole["stock"] = self.draft.stock = stock.read(given, self.built, self.blame)
         whole["pressure"] = self.part("pressure", Pressure)
         whole["drift"] = self.draft.drift = self.part("drift", Drift)
+        whole["prescriptions"] = prescriptions.read(self)
+        whole["returns"] = self.part("returns", Returns)
         whole["approvals"] = self.draft.approvals = self.part("approvals", Approvals)
         whole = {key: value for key, value in whole.items() if value is not None}
         blueprint = self.build(Blueprint, whole, (), tuple(whole))
@@ -402,6 +416,21 @@ class _Reading:
                 self.blame((key, name), _A_NAME, quoted(name), at_key=True)
         return {name: part for name, part in read.items() if part is not None}
 
+    def sites(self) -> dict[str, Place]:
+        """Warehouse to where it is; its code is the ERP's own and may be anything."""
+        entries = self.section("places", dict, "a mapping of warehouse codes to places")
+        read = {code: self.built(Place, data, ("places", code)) for code, data in entries.items()}
+        return {code: place for code, place in read.items() if place is not None}
+
+    def routing(self) -> Routing | None:
+        """The section with its rules; None where one of them cannot be read."""
+        data = dict(self.section("routing", dict, "a mapping"))
+        if not isinstance(rows := data.get("rules"), list):
+            return self.built(Routing, data, ("routing",))
+        rules = [self.built(Rule, row, ("routing", "rules", number)) for number, row in enumerate(rows)]
+        routing = self.built(Routing, data | {"rules": [rule for rule in rules if rule]}, ("routing",))
+        return routing if None not in rules else None
+
     def rows(self, key: str, model: type[M], into: dict[int, M]) -> tuple[M, ...]:
         """The list under `key`, also kept `into` the draft by the place of each row."""
         for index, data in enumerate(self.section(key, list, f"a list of {key}")):
@@ -446,6 +475,7 @@ class _Reading:
             for path, value in self.source.texts((section,)):
                 key = path[2] if section == "systems" and len(path) > 2 else None
                 replaced = key is not None and (key == "url" or key not in _OF_EVERY_SYSTEM)
+                replaced = replaced or (section == prescriptions.SECTION and path[1:2] in prescriptions.SECRET_PATHS)
                 if not replaced and REFERENCE.search(value):
                     self.blame(path, "the value itself", hint=hint)
 

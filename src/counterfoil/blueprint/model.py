@@ -12,14 +12,21 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from counterfoil.blueprint.appointments import Appointments
 from counterfoil.blueprint.approvals import Approvals
 from counterfoil.blueprint.calendars import A_ZONE, Calendar, Zone
 from counterfoil.blueprint.drift import Drift
 from counterfoil.blueprint.identity import ArticleRules, CustomerRules
 from counterfoil.blueprint.ownership import Ownership, owner_of
+from counterfoil.blueprint.places import Place
+from counterfoil.blueprint.prescriptions import Prescriptions
 from counterfoil.blueprint.pricing import PriceRules
 from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.quality import QualityRules
+from counterfoil.blueprint.returning import Returns
+from counterfoil.blueprint.routing import Routing
+from counterfoil.blueprint.stock import StockRules
+from counterfoil.blueprint.storefront import Storefront
 from counterfoil.blueprint.timing import Timing, a_schedule, a_time, a_window, timing_of
 from counterfoil.blueprint.values import (
     A_DURATION,
@@ -300,8 +307,15 @@ class Blueprint(Part):
     pressure: Pressure = Pressure()
     approvals: Approvals = Approvals()
     drift: Drift = Drift()
+    prescriptions: Prescriptions = Prescriptions()
+    returns: Returns = Returns()
     calendars: ReadOnly[Calendar] = Field(default_factory=dict, validate_default=True)
     promises: ReadOnly[Promise] = Field(default_factory=dict, validate_default=True)
+    places: ReadOnly[Place] = Field(default_factory=dict, validate_default=True)
+    appointments: Appointments = Appointments()
+    storefront: Storefront = Storefront()
+    stock: StockRules = StockRules()
+    routing: Routing = Routing()
 
     @property
     def listen_host(self) -> str:

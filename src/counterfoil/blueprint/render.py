@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 import yaml
 
-from counterfoil.blueprint import approvals, explaining, mapping, ownership
+from counterfoil.blueprint import (
+    appointments,
+    approvals,
+    explaining,
+    mapping,
+    ownership,
+    places,
+    routing,
+    stock,
+    storefront,
+)
 from counterfoil.blueprint.catalogue import Catalogue
 from counterfoil.blueprint.drift import in_words
 from counterfoil.blueprint.identity import rules_in_words
@@ -16,8 +26,10 @@ from counterfoil.blueprint.model import HUB_ASK, Assortment, Blueprint, Channel,
 from counterfoil.blueprint.page import Block, Heading, section
 from counterfoil.blueprint.page_html import html
 from counterfoil.blueprint.page_markdown import markdown
+from counterfoil.blueprint.prescriptions import in_words as prescriptions_in_words
 from counterfoil.blueprint.pricing import prices_in_words
 from counterfoil.blueprint.quality import quality_in_words
+from counterfoil.blueprint.returning import returns_in_words
 from counterfoil.blueprint.timing_page import timing_and_promises
 from counterfoil.blueprint.values import Secret, format_duration
 
@@ -89,6 +101,10 @@ def content(
     methods = ((_METHODS.get(row.method, row.method), row.journal) for row in blueprint.payments)
     lines += section("Payments", ("Method of the shop", "Journal in Odoo"), methods)
     lines += section("Orders in Odoo", ("Shop", "Ships from", "Pricelist"), mapping.places(blueprint))
+    lines += stock.on_page(blueprint.stock)
+    lines += [*places.on_page(blueprint.places), *storefront.on_page(blueprint.storefront)]
+    lines += appointments.on_page(blueprint.appointments)
+    lines += routing.on_page(blueprint.routing)
     lines += section("Fields", mapping.HEAD, mapping.rows(blueprint, known))
     lines += section("States", mapping.STATES_HEAD, mapping.states(blueprint, known))
     owners = blueprint.exceptions
@@ -97,6 +113,7 @@ def content(
     bodies, history = (format_duration(age) for age in (blueprint.retention.bodies, blueprint.retention.history))
     lines += [Heading("What is looked after by the clock"), in_words(blueprint.drift)]
     lines += [*prices_in_words(blueprint.prices), *quality_in_words(blueprint.quality)]
+    lines += [*prescriptions_in_words(blueprint.prescriptions), *returns_in_words(blueprint.returns)]
     lines += section("Changes for two", ("A change of", "Is approved by"), approvals.rows(blueprint.approvals))
     lines.append(Heading("What is kept"))
     lines.append(f"What is finished is kept for {history}, the raw bodies that arrived for {bodies}.")

@@ -17,6 +17,7 @@ from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.timing import NEAR_REAL_TIME, REAL_TIME, Timing, timing_of
 from counterfoil.blueprint.values import format_duration
 from counterfoil.blueprint.yamlread import Source
+from counterfoil.retail.events import OWN
 
 _WHEN, _WHERE = ("schedule", "window", "cut_off"), ("calendar", "zone")
 _CLASSES = {"real-time": REAL_TIME, "near-real-time": NEAR_REAL_TIME}
@@ -99,7 +100,8 @@ def _brought_about_by_nobody(draft: Draft, known: Catalogue, source: Source) -> 
     for name, promise in draft.promises.items():
         path: Path = ("promises", name)
         for key, events in (("after", (promise.after,)), ("expect", promise.expect)):
-            if not set(events) & set(known.events) or any(_ways(event, draft, known) for event in events):
+            brought = set(events) & OWN or any(_ways(event, draft, known) for event in events)
+            if brought or not set(events) & set(known.events):
                 continue
             shown = " or ".join(events)
             expected = "an event that a declared system reports or a flow brings about"

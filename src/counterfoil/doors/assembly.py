@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, OperationInfo, Secret, SettingInfo, System
 from counterfoil.blueprint import load as load_blueprint
@@ -18,19 +19,32 @@ from counterfoil.blueprint.manifest import limits_in_words
 from counterfoil.blueprint.mapping import plain
 from counterfoil.blueprint.ownership import enforced
 from counterfoil.connectors import odoo, rest, woocommerce
+from counterfoil.connectors.odoo.rules import NOBODY, Staff
 from counterfoil.connectors.overlay import Dialect
+from counterfoil.hub import routing
+from counterfoil.hub.carrying import Follow
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.decode import Process
+from counterfoil.hub.preparing import combined
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker
+from counterfoil.processes.booking import Diary
+from counterfoil.processes.calendars import Calendars
 from counterfoil.processes.changes import changes, retells
+from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.fulfilment import fulfilments
 from counterfoil.processes.orders import orders
+from counterfoil.processes.prescribing import Prescribing
 from counterfoil.processes.pricing import PriceRule, held_back
-from counterfoil.retail.events import EVENT_TYPES
+from counterfoil.processes.publication import Publication
+from counterfoil.processes.returning import Returning
+from counterfoil.processes.routing import Router
+from counterfoil.processes.stock import Rules
+from counterfoil.processes.withholding import Withholding
+from counterfoil.retail.availability import Article
+from counterfoil.retail.events import EVENT_TYPES, Event
 from counterfoil.retail.listing import Channel
 from counterfoil.retail.order import Status
-from counterfoil.retail.product import Basis, StockRule
 from counterfoil.watch.drift_house import House
 from counterfoil.watch.promises import Follower
 
@@ -131,17 +145,19 @@ def channel_of(blueprint: Blueprint, system: str) -> Channel:
     declared = blueprint.channels.get(system)
     if declared is None:
         return Channel()
-    stock = StockRule(
-        warehouses=declared.warehouses, basis=Basis(declared.stock), safety_stock=Decimal(declared.safety_stock)
-    )
     return Channel(
-        stock=stock,
+        stock=stock_rules(blueprint).told(system, Article("")),
         requires=frozenset(declared.requires),
         tax_classes=dict(declared.tax_classes),
         publish=frozenset(declared.publish),
         only=tuple(map(_path, declared.assortment.only)),
         never=tuple(map(_path, declared.assortment.never)),
     )
+
+
+def stock_rules(blueprint: Blueprint) -> Rules:
+    """What the blueprint declares of stock: the one place that says how much a channel may sell."""
+    return Rules(blueprint)
 
 
 def channels(blueprint: Blueprint) -> dict[str, Channel]:
@@ -167,9 +183,21 @@ def odoo_rules(blueprint: Blueprint, system: str) -> odoo.Rules:
         tolerance=blueprint.orders.rounding_tolerance,
         warehouses={name: shop.warehouse for name, shop in blueprint.channels.items() if shop.warehouse},
         pricelists={name: shop.pricelist for name, shop in blueprint.channels.items() if shop.pricelist},
+        pickups=blueprint.routing.pickup,
+        routed=frozenset(place for rule in blueprint.routing.rules for place in rule.from_ or blueprint.places),
         dialect=dialect_of(blueprint, system),
+        staff=staff_at(blueprint, system),
         invoices=any(f.system == system and f.operation in _POSTING for f in blueprint.flows),
     )
+
+
+def staff_at(blueprint: Blueprint, system: str) -> Staff:
+    """Whose calendars are read there."""
+    declared = blueprint.appointments
+    if declared.system != system:
+        return NOBODY
+    ahead = max((service.horizon + 2 * service.duration for service in declared.services.values()), default=timedelta())
+    return Staff(tuple(member.user for member in declared.staff.values()), ahead.days + 1)
 
 
 def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
@@ -179,9 +207,11 @@ def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
         if system.connector == "odoo":
             rules = blueprint.prices
             look = held_back(PriceRule(rules.min_margin, rules.most_change, rules.most_off)) if rules.declared else None
-            kinds = {kind: changes(name, kind) for kind in ("stock", "customer")}
+            kinds = {"stock": replace(changes(name, "stock"), counts=True), "customer": changes(name, "customer")}
             kinds["product"] = changes(name, "product", look)
-            made[name] = {"fulfilment": fulfilments(name), **kinds}
+            kinds["calendar"] = changes(name, "calendar")
+            ready = blueprint.routing.ready if blueprint.routing.pickup else ""
+            made[name] = {"fulfilment": fulfilments(name, ready), **kinds}
         elif system.connector == "rest":
             made[name] = {kind: changes(name, kind) for kind in rest.mapping.KINDS}
         else:
@@ -192,9 +222,61 @@ def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
     }
 
 
-def worker(store: Store, blueprint: Blueprint, made: Mapping[str, Connector], **options: Any) -> Worker:
+def publication(store: Store, blueprint: Blueprint) -> Publication:
+    """What the channels are told of stock."""
+    counted = [name for name, kinds in processes(blueprint).items() if any(kind.counts for kind in kinds.values())]
+    return Publication(store, blueprint, stock_rules(blueprint), streams(blueprint), counted)
+
+
+def worker(
+    store: Store,
+    blueprint: Blueprint,
+    made: Mapping[str, Connector],
+    told: Publication | None = None,
+    **options: Any,
+) -> Worker:
     """A worker over the given connectors. COUNTERFOIL_LEASE (seconds) shortens its lease, for tests that kill it."""
+    told = told or publication(store, blueprint)
     if lease := os.environ.get("COUNTERFOIL_LEASE"):
         options = {"lease": float(lease), **options}
-    options = {"follow": Follower(blueprint) if blueprint.promises else None, **options}
+    options = {"follow": _follow(store, blueprint, told), **options}
+    more = [routing.prepare] if blueprint.routing.rules else []
+    options = {"prepare": combined(withholding(store, blueprint).prepare, told.prepare, *more), **options}
     return Worker(store, blueprint, made, processes(blueprint), retells=retells(), **options)
+
+
+def _follow(store: Store, blueprint: Blueprint, told: Publication) -> Follow | None:
+    """Who is told of new events: what orders claim of stock that is counted, then promises."""
+    followers: list[Follow] = []
+    if told.counted:
+        followers.append(Claimant(told.rules, Router.of(blueprint), told.articles))
+    if blueprint.appointments.services:
+        followers.append(Calendars(diary(store, blueprint)))
+    if blueprint.promises:
+        followers.append(Follower(blueprint))
+
+    async def follow(connection: AsyncConnection, store: Store, events: Sequence[Event]) -> None:
+        for each in followers:
+            await each(connection, store, events)
+
+    return follow if followers else None
+
+
+def diary(store: Store, blueprint: Blueprint) -> Diary:
+    """The appointments of this hub."""
+    return Diary(store, blueprint, streams(blueprint), Follower(blueprint) if blueprint.promises else None)
+
+
+def prescribing(store: Store, blueprint: Blueprint) -> Prescribing:
+    """The prescriptions of this hub."""
+    return Prescribing(store, blueprint, streams(blueprint), Follower(blueprint) if blueprint.promises else None)
+
+
+def withholding(store: Store, blueprint: Blueprint) -> Withholding:
+    """The orders of this hub that wait for a prescription."""
+    return Withholding(prescribing(store, blueprint))
+
+
+def returning(store: Store, blueprint: Blueprint) -> Returning:
+    """The returns that customers of this hub ask for."""
+    return Returning(store, blueprint, streams(blueprint), Follower(blueprint) if blueprint.promises else None)

@@ -25,6 +25,7 @@ from counterfoil.doors import (
     cli_promises,
     cli_quality,
     cli_replay,
+    cli_stock,
     fingerprints,
     logs,
     profiles,
@@ -44,7 +45,9 @@ from counterfoil.doors.cli_base import (
     with_store,
 )
 from counterfoil.doors.cli_exceptions import exceptions_app
+from counterfoil.doors.cli_prescriptions import prescriptions_app
 from counterfoil.doors.cli_prices import prices_app
+from counterfoil.doors.cli_tokens import tokens_app
 from counterfoil.doors.words import in_words
 from counterfoil.hub import condition, exceptions, lanes, timeline
 from counterfoil.hub.contract import Mark
@@ -60,6 +63,8 @@ app = typer.Typer(
 app.add_typer(cli_blueprint.blueprint_app, name="blueprint")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(prices_app, name="prices")
+app.add_typer(prescriptions_app, name="prescriptions")
+app.add_typer(tokens_app, name="tokens")
 cli_onboarding.add_to(app)
 cli_replay.add_to(app)
 cli_keeping.add_to(app)
@@ -67,6 +72,7 @@ cli_identity.add_to(app)
 cli_drift.add_to(app)
 cli_promises.add_to(app)
 cli_quality.add_to(app)
+cli_stock.add_to(app)
 
 
 def _version(wanted: bool) -> None:

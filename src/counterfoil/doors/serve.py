@@ -62,10 +62,15 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                     log.warning("on SQLite no other process can do this meanwhile", roles=missing)
             await inforce.settle(store, blueprint, assembly.catalogue(), _user())
             made = assembly.connectors(blueprint)
-            worker = assembly.worker(store, blueprint, made)
+            told = assembly.publication(store, blueprint)
+            worker = assembly.worker(store, blueprint, made, told)
             running = Hub(blueprint, store, made, worker, f"http://{blueprint.listen}")
             stop = asyncio.Event()
-            server = _server(blueprint, application(made, GroupCommit(store))) if "doors" in roles else None
+            from counterfoil.doors.storefront import opening  # most commands serve nothing, and its framework is large
+
+            front = opening.context_of(store, blueprint, made, stop)
+            webhooks = application(made, GroupCommit(store))
+            server = _server(blueprint, opening.doors(webhooks, front)) if "doors" in roles else None
             tasks: list[asyncio.Task[None]] = []
             schedule: list[asyncio.Task[None]] = []
             try:
@@ -74,8 +79,10 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                 if server is not None:
                     tasks.append(asyncio.create_task(server.serve()))
                     await _listening(server, tasks[-1], blueprint.listen)
+                    schedule.append(asyncio.create_task(opening.keep_up(front)))
                 if "schedule" in roles:
-                    schedule = _schedule(running, stop)
+                    schedule += _schedule(running, stop)
+                    schedule += [asyncio.create_task(each.run(stop)) for each in (told, front.reservations)]
                 yield running
             finally:
                 stop.set()
@@ -107,6 +114,7 @@ def _schedule(hub: Hub, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         asyncio.create_task(retention.run(store, blueprint.retention, stop, turn=turn)),
         asyncio.create_task(drifting.run(audited, assembly.channels(blueprint), stop, turn)),
         asyncio.create_task(promises.run(store, blueprint, stop)),
+        asyncio.create_task(assembly.withholding(store, blueprint).run(stop)),
         asyncio.create_task(quality.run(store, blueprint, stop, turn)),
     ]
 

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import claiming, decode, exceptions, flows, identity, lanes, ownership, records, systems
+from counterfoil.hub import claiming, decode, exceptions, flows, identity, lanes, ownership, records, stock, systems
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import (
     NEEDS_APPROVAL,
@@ -36,6 +36,7 @@ from counterfoil.hub.contract import (
 )
 from counterfoil.hub.decode import Process
 from counterfoil.hub.lanes import DECODE, Fenced, LaneKey, NewDelivery, Settled
+from counterfoil.hub.preparing import Prepare, prepared
 from counterfoil.hub.retelling import Retell, retold
 from counterfoil.hub.retry import MOST_ATTEMPTS, backoff
 from counterfoil.hub.store import Store, unstorable
@@ -71,8 +72,9 @@ class Carrier:
         streams: Mapping[str, str],
         worker: str,
         follow: Follow | None = None,
+        prepare: Prepare | None = None,
     ) -> None:
-        self.follow = follow
+        self.follow, self.prepare = follow, prepare
         self.store, self.blueprint, self.connectors, self.processes = store, blueprint, connectors, processes
         self.retells, self.streams, self.worker = retells, streams, worker
 
@@ -83,7 +85,8 @@ class Carrier:
         started = time.time()
         connector = self.connectors[system]
         read = [(work, decode.read(connector, work)) for work in works]
-        await self._keep(await self._unhindered(system, read), lambda some: self._keep_decoded(system, some, started))
+        for part in _apart(await self._unhindered(system, read)):
+            await self._keep(part, lambda some: self._keep_decoded(system, some, started))
 
     async def _unhindered(self, system: str, read: list[Any]) -> list[Any]:
         """Those about objects that no operation is writing at this moment; the others wait for its outcome.
@@ -102,6 +105,7 @@ class Carrier:
     async def _keep_decoded(self, system: str, read: list[Any], started: float) -> None:
         async with self.store.write() as connection:
             decoded = await decode.apply(connection, self.store, system, self.processes.get(system, {}), read)
+            await stock.keep_readings(connection, self.store, decoded.readings)
             queued = await self._keep_events(connection, decoded.events)
             held = await exceptions.held_lanes(connection, sorted({d.subject for d in queued})) if queued else {}
             held = {key: number for key, number in held.items() if key in {d.lane for d in queued}}
@@ -127,6 +131,8 @@ class Carrier:
     async def call(self, operation: Operation, works: list[Work]) -> None:
         """Carry out one batch and keep each item's outcome."""
         works = await self._without_merged(works)
+        if works and self.prepare is not None:
+            operation = prepared(operation, works[0].lane[0], self.store, self.prepare)
         if works:
             await self._bisect(operation, works, [self._item(w) for w in works])
 
@@ -208,7 +214,7 @@ class Carrier:
     async def _system_state(self, connection: Any, system: str, operation: str, outcomes: Sequence[Outcome]) -> float:
         closing = next((o for o in outcomes if o.kind in (Kind.DOWN, Kind.THROTTLED, Kind.MISCONFIGURED)), None)
         if closing is None:
-            if any(o.kind is not Kind.RETRY for o in outcomes) and system != "hub":
+            if any(o.called and o.kind is not Kind.RETRY for o in outcomes) and system != "hub":
                 await systems.reopen(connection, self.store, system, operation)
             return 0.0
         alone = operation if closing.kind is Kind.MISCONFIGURED and closing.reason in ONE_OPERATION else ""
@@ -248,6 +254,12 @@ class Carrier:
 
     def _owner(self, outcome: Outcome) -> str:
         return self.blueprint.exceptions.owner_of(outcome.reason, str(outcome.kind))
+
+
+def _apart(read: list[Any]) -> list[list[Any]]:
+    """Levels of stock, and all else: each locks articles in sorted order, which two times in one transaction is not."""
+    levels = [(w, o) for w, o in read if w.row.kind == "stock"]
+    return [part for part in (levels, [(w, o) for w, o in read if w.row.kind != "stock"]) if part]
 
 
 def item(work: Work) -> Item:

@@ -57,7 +57,8 @@ class Outcome:
     in the counterfoil; `link` is the id of the thing in the connector's system; `emits` are the types of the
     events this outcome gives rise to, with `result` as their data. `links` are more ids, by canonical id, for what
     the subject consists of. `observed` is the object as our write left it, and `wrote` names the fields of it that
-    were ours: a state that differs from the last known one in nothing else is our own echo.
+    were ours: a state that differs from the last known one in nothing else is our own echo. `called` False: the system
+    was not asked, so this says nothing of how it is.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class Outcome:
     emits: tuple[str, ...] = ()
     observed: Observed | None = None
     wrote: frozenset[str] = frozenset()
+    called: bool = True
 
 
 def done(result: Mapping[str, Any], link: str = "", emits: tuple[str, ...] = ()) -> Outcome:
@@ -149,14 +151,22 @@ class Page:
     cursor: Mapping[str, Any]
 
 
+AGAIN = "again"
+"""In the cursor a feed is given: the ids of what is to be read whether it changed or not. Never in one it keeps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Changes polled from a system. `poll` yields pages from a cursor ({} the first time) until it is even."""
+    """Changes polled from a system. `poll` yields pages from a cursor ({} the first time) until it is even.
+
+    `again`: it takes ids of objects under AGAIN in the cursor and reads those too, whether they changed or not.
+    """
 
     name: str
     kind: str
     every: float
     poll: Callable[[Mapping[str, Any]], AsyncIterator[Page]]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,13 @@ from counterfoil.blueprint.ownership import Ownership
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import NEEDS_APPROVAL, BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
 from counterfoil.hub.enforcing import Enforcer
-from counterfoil.hub.receipts import IMPORT, object_key
+from counterfoil.hub.receipts import ASKED_AT, IMPORT, object_key
 from counterfoil.hub.records import Known, keep_objects, keep_seen, known_objects, state_digest
 from counterfoil.hub.schema import object_
+from counterfoil.hub.stock import Reading
 from counterfoil.hub.store import Store, count
 from counterfoil.retail.events import Event, event_id
+from counterfoil.retail.product import StockLevel
 
 DELETED = "deleted"
 """The reason with which a decoder says that its object is gone at the source."""
@@ -51,7 +53,9 @@ class Process:
     `ignore` names the fields whose change is no news (our own marks, say); `matters` the stages in which a person
     must know that the object was deleted at its source; `quiet` the stages of the same thing at its home system in
     which nothing that happens to it elsewhere is a fact for others. `owners` is the rule to be enforced, if there is
-    one; `again` tells what is known at a system once more, by the cause, the system and the state.
+    one; `again` tells what is known at a system once more, by the cause, the system and the state. `counts`: these are
+    the stock levels by which is promised. `needs`: facts that are such only where the same thing has something in a
+    field at its home system, by type.
     """
 
     interpret: Callable[[Known | None, Observed, str], Decision]
@@ -60,6 +64,8 @@ class Process:
     quiet: frozenset[str] = frozenset()
     owners: Ownership | None = None
     again: Callable[[Event, str, Mapping[str, Any]], Event] | None = None
+    counts: bool = False
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self, observed: Observed) -> str:
         """The fingerprint of what counts as news."""
@@ -74,6 +80,7 @@ class Decoded:
     events: list[Event] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # subjects of which something newer was told
     at_peace: set[str] = field(default_factory=set)  # those that say what the owners of their fields say
+    readings: list[Reading] = field(default_factory=list)  # of stock, also where they say nothing new
 
 
 def read(connector: Connector, work: Work) -> Observed | Outcome:
@@ -107,6 +114,7 @@ async def apply(
     places = [(system, w.row.kind, w.row.object_id) for w, _ in read_]
     known = await known_objects(connection, [*places, *enforcer.places])
     at_home = await _home_stages(connection, system, processes, read_)
+    has = await _home_fields(connection, processes, read_)
     bodies: dict[tuple[str, str], str] = {}
     changed: dict[tuple[str, str, str], str] = {}
     for work, observed in read_:
@@ -139,6 +147,8 @@ async def apply(
             bodies[body] = work.row.digest
             decoded.outcomes.append((work, _bug("interpret_failed")))
             continue
+        if verdict != "stale" and processes[observed.kind].counts and isinstance(observed.state, StockLevel):
+            decoded.readings.append(_reading(work, observed.state))
         if verdict != "stale":
             # of two states with one version a webhook may bring the older one last: let the next poll decide again
             unsure = before is not None and verdict == "news" and observed.version == before.version
@@ -146,7 +156,9 @@ async def apply(
         if decision is not None and (verdict == "news" or before is None or decision.stage != before.stage):
             stage, verdict = decision.stage, "news"
             quiet = at_home.get(observed.state.canonical_id, "") in processes[observed.kind].quiet
-            events = () if quiet else decision.events
+            home = has.get(observed.state.canonical_id, frozenset())
+            needs = processes[observed.kind].needs
+            events = () if quiet else tuple(e for e in decision.events if needs.get(e.type, "") in ("", *home))
             if before is not None and observed.version == before.version:
                 # a state that comes back within one second of the system's clock is a fact of its own
                 events = tuple(
@@ -201,6 +213,23 @@ async def _home_stages(
     return {r.canonical_id: r.stage for r in rows if r.canonical_id.startswith(f"{r.system}:")}
 
 
+async def _home_fields(
+    connection: AsyncConnection, processes: Mapping[str, Process], read_: Sequence[Any]
+) -> dict[str, frozenset[str]]:
+    """Which of the fields that facts need have something in them at home, by canonical id."""
+    wanted = sorted({name for process in processes.values() for name in process.needs.values()})
+    asking = {kind for kind, process in processes.items() if process.needs}
+    ids = {o.state.canonical_id for _, o in read_ if isinstance(o, Observed) and o.kind in asking}
+    if not ids:
+        return {}
+    columns = [object_.c.state[name].as_string().label(name) for name in wanted]
+    home = object_.c.canonical_id == object_.c.system + ":" + object_.c.kind + ":" + object_.c.object_id
+    rows = await connection.execute(
+        sa.select(object_.c.canonical_id, *columns).where(object_.c.canonical_id.in_(list(ids)), home)
+    )
+    return {row.canonical_id: frozenset(name for name in wanted if getattr(row, name)) for row in rows}
+
+
 async def keep_observed(
     connection: AsyncConnection,
     store: Store,
@@ -253,6 +282,12 @@ def _taken_over(last: dict[str, Any], seen: dict[str, Any], names: Iterable[str]
         part = seen.get(first)
         taken[first] = _taken_over(taken.get(first) or {}, part, [rest]) if rest and isinstance(part, dict) else part
     return taken
+
+
+def _reading(work: Work, level: StockLevel) -> Reading:
+    """A reading that we asked for says when it began; one that was sent to us may be of any time before."""
+    asked_at = json.loads(work.row.headers).get(ASKED_AT) if work.row.origin == "poll" else None
+    return Reading(level.canonical_id, level.sku.strip(), level.counted(), float(asked_at) if asked_at else None)
 
 
 def compare(known: Known | None, version: str, digest: str) -> str:

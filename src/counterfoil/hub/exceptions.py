@@ -123,6 +123,28 @@ async def open_for_promises(
     )
 
 
+async def open_about(
+    connection: AsyncConnection, store: Store, operation: str, entries: Sequence[tuple[str, str, Outcome, str]]
+) -> None:
+    """One exception each about a thing, unless one is open: (system, the thing's id, in which words, who owns it)."""
+    subjects = sorted({subject for _, subject, _, _ in entries})
+    if not subjects:
+        return
+    mine = (exception.c.status == "open", exception.c.operation == operation, exception.c.subject.in_(subjects))
+    there = set((await connection.execute(sa.select(exception.c.subject).where(*mine))).scalars())
+    rows = [
+        {
+            **{"system": system, "stream": "", "key": subject, "operation": operation, "subject": subject},
+            **{"held": False, **_words(outcome, owner)},
+        }
+        for system, subject, outcome, owner in entries
+        if subject not in there
+    ]
+    if rows:
+        new = sa.insert(exception).values(status="open", opened_at=store.now, created_at=store.now)
+        await connection.execute(new, rows)
+
+
 async def is_open_for(connection: AsyncConnection, system: str, feed: str) -> bool:
     """Whether a feed has an open exception of its own."""
     found = await connection.scalar(
@@ -292,6 +314,18 @@ async def held_lanes(connection: AsyncConnection, subjects: Sequence[str]) -> di
         )
     )
     return {(r.system, r.stream, r.key): r.id for r in rows}
+
+
+async def retry_about(
+    connection: AsyncConnection, store: Store, subject: str, reasons: Collection[str], why: str
+) -> None:
+    """What an open exception about the subject says has changed: what it is about is tried again."""
+    mine = (exception.c.status == "open", exception.c.subject == subject, exception.c.reason.in_(sorted(reasons)))
+    rows = (await connection.execute(sa.select(exception).where(*mine).order_by(exception.c.id))).all()
+    for row in sorted((row for row in rows if row.held), key=lambda r: (r.system, r.stream, r.key)):
+        await lanes.unhold(connection, store, (row.system, row.stream, row.key))
+    await lanes.enqueue(connection, store, [_again(row) for row in rows if not row.held])
+    await close_as_retried(connection, store, [row.id for row in rows], why)
 
 
 async def close_as_retried(connection: AsyncConnection, store: Store, numbers: Sequence[int], why: str) -> None:

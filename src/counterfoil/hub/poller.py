@@ -10,16 +10,19 @@ import asyncio
 import contextlib
 import secrets
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from counterfoil.hub import care, exceptions, receipts, schedule, systems
-from counterfoil.hub.contract import WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome
-from counterfoil.hub.receipts import Arrival
+from counterfoil.hub import care, exceptions, receipts, schedule, stock, systems
+from counterfoil.hub.contract import AGAIN, WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome, Raw
+from counterfoil.hub.receipts import ASKED_AT, Arrival
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
+from counterfoil.retail.product import variant_id
 
 log = structlog.get_logger()
 
@@ -47,9 +50,9 @@ async def poll_once(
     new = 0
     try:
         async with schedule.renewed(store, system, feed.name, token, turn):
-            async for page in feed.poll(cursor):
-                arrivals = [Arrival(system, "poll", raw) for raw in page.receipts]
-                kept = await receipts.keep_page(store, system, feed.name, token, arrivals, page.cursor, turn)
+            async for raws, moved in _pages(store, system, feed, cursor):
+                arrivals = [Arrival(system, "poll", raw) for raw in raws]
+                kept = await receipts.keep_page(store, system, feed.name, token, arrivals, moved, turn)
                 if kept is None:
                     return new
                 new += kept
@@ -68,6 +71,35 @@ async def poll_once(
     await receipts.end_poll(store, system, feed.name, token, again, ok=True)
     await _note_success(store, system, feed)
     return new
+
+
+async def _pages(
+    store: Store, system: str, feed: Feed, cursor: Mapping[str, Any]
+) -> AsyncIterator[tuple[Sequence[Raw], Mapping[str, Any]]]:
+    """The feed's receipts and cursors. Readings of stock say when they began, by the store's clock: before their page
+    was asked for. What the ERP has accepted of an article since its last reading is read again, changed or not."""
+    if feed.kind != "stock":
+        async for page in feed.poll(cursor):
+            yield page.receipts, page.cursor
+        return
+    if feed.again and (ids := await _to_be_read(store, system)):
+        cursor = {**cursor, AGAIN: ids}
+    pages = feed.poll(cursor)
+    while True:
+        async with store.read() as connection:
+            asked_at = {ASKED_AT: repr(await store.clock(connection))}
+        try:
+            page = await anext(pages)
+        except StopAsyncIteration:
+            return
+        yield [replace(raw, headers={**raw.headers, **asked_at}) for raw in page.receipts], page.cursor
+
+
+async def _to_be_read(store: Store, system: str) -> list[str]:
+    mine = variant_id(system, "")
+    async with store.read() as connection:
+        articles = await stock.unsettled(connection, store)
+    return [article.removeprefix(mine) for article in articles if article.startswith(mine)]
 
 
 async def _every(store: Store, system: str, feed: Feed, hurry: float | None) -> float:

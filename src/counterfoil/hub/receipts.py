@@ -17,13 +17,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub import stock
 from counterfoil.hub.contract import Raw
 from counterfoil.hub.lanes import DECODE, NewDelivery, enqueue
-from counterfoil.hub.schema import cursor, receipt, seen
+from counterfoil.hub.schema import cursor, lane, receipt, seen
 from counterfoil.hub.store import Store, as_json, count
+from counterfoil.retail.product import variant_id
 
 IMPORT = "import"
 """The origin of what is fetched as history, without side effects."""
+
+ASKED_AT = "asked_at"
+"""The header of a polled receipt of stock: when its reading began, in seconds by the store's clock."""
 
 RELEASED = "released"
 """The origin of what was held back for a person's word, and got it."""
@@ -49,7 +54,11 @@ def object_key(kind: str, object_id: str) -> str:
 
 
 async def take(connection: AsyncConnection, store: Store, arrivals: Sequence[Arrival]) -> int:
-    """Keep the arrivals in this transaction and queue them for decoding; how many were new."""
+    """Keep the arrivals in this transaction and queue them for decoding; how many were new.
+
+    A reading of stock that says what is known already is a look all the same, after which nothing else is to come of it
+    but what was accepted before it (`stock.settle`).
+    """
     fresh = await _unseen(connection, store, arrivals)
     if not fresh:
         return 0
@@ -79,6 +88,9 @@ def _kept(store: Store) -> sa.Insert:
 
 
 async def _unseen(connection: AsyncConnection, store: Store, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, str]]:
+    looks = [a for a in arrivals if ASKED_AT in a.raw.headers]
+    # asked before what was last decoded: of what waits to be, `seen` does not know yet
+    waiting = await _waiting(connection, store, looks)
     keys: defaultdict[str, set[str]] = defaultdict(set)
     for arrival in arrivals:
         keys[arrival.system].add(object_key(arrival.raw.kind, arrival.raw.object_id))
@@ -88,16 +100,35 @@ async def _unseen(connection: AsyncConnection, store: Store, arrivals: Sequence[
         last |= {(system, key): fingerprint for key, fingerprint in rows}
     fresh = []
     duplicates: Counter[tuple[str, str]] = Counter()
+    same: dict[str, float] = {}
     for arrival in arrivals:
         fingerprint = digest(arrival.raw.body)
+        place = (arrival.system, object_key(arrival.raw.kind, arrival.raw.object_id))
         if arrival.origin == IMPORT:  # what was left alone when it came before is looked at with other eyes
             fresh.append((arrival, fingerprint))
-        elif last.get((arrival.system, object_key(arrival.raw.kind, arrival.raw.object_id))) == fingerprint:
+        elif last.get(place) == fingerprint and place not in waiting:
             duplicates[(arrival.system, f"duplicate_{arrival.origin}")] += 1
+            if asked_at := arrival.raw.headers.get(ASKED_AT):
+                same[variant_id(arrival.system, arrival.raw.object_id)] = float(asked_at)
         else:
             fresh.append((arrival, fingerprint))
+    await stock.settle(connection, store, same)
     await count(connection, store, duplicates)
     return fresh
+
+
+async def _waiting(connection: AsyncConnection, store: Store, looks: Sequence[Arrival]) -> set[tuple[str, str]]:
+    """(system, key) of those of which something else is still to be decoded: the same as before may be news again."""
+    found: set[tuple[str, str]] = set()
+    for system in {look.system for look in looks}:
+        keys = {object_key(look.raw.kind, look.raw.object_id) for look in looks if look.system == system}
+        rows = await store.run(connection, _queued, {"system": system, "stream": DECODE, "keys": store.listed(keys)})
+        found |= {(system, key) for (key,) in rows}
+    return found
+
+
+def _queued(store: Store) -> sa.Select[Any]:
+    return store.by_keys(lane, ["system", "stream"], ["key"])
 
 
 def _last_seen(store: Store) -> sa.Select[Any]:

@@ -3,7 +3,7 @@
 Bodies of receipts go first; later the history: receipts, events with their search keys, the log of deliveries, closed
 exceptions, promises that have ended or were missed. Nothing goes of a subject that has an unfinished delivery or an
 open exception. De-duplication outlives it: it stands on `object` and `seen`, which are never purged, as are links,
-counters and the audit.
+counters and the audit. Reservations that have ended go with the history, answers to Idempotency-Keys after `ANSWERS`.
 All SQL that purges is in this module.
 """
 
@@ -22,7 +22,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Retention
 from counterfoil.hub import schedule
-from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, promise, receipt
+from counterfoil.hub.schema import (
+    answered,
+    appointment,
+    busy,
+    delivery,
+    delivery_log,
+    event,
+    event_ref,
+    exception,
+    object_,
+    promise,
+    receipt,
+    reservation,
+    routing,
+)
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
 
@@ -34,6 +48,8 @@ REST = 4.0
 """After each batch, so many times as long as it took: at most a fifth of the time goes into purging."""
 EVERY = 3600.0
 """Seconds between two purges."""
+ANSWERS = 7 * 86400.0
+"""Seconds for which a request with an Idempotency-Key is answered again as it was."""
 _PLACE = ("hub", "retention")
 
 
@@ -51,19 +67,21 @@ class _Aging:
 
 
 _THING: sa.ColumnElement[str] = receipt.c.system + ":" + receipt.c.kind + ":" + receipt.c.object_id
-_r, _d, _x, _e, _p = receipt.c, delivery_log.c, exception.c, event.c, promise.c
+_r, _d, _x, _e, _p, _w = receipt.c, delivery_log.c, exception.c, event.c, promise.c, routing.c
 _HISTORY = (
     _Aging("receipts", receipt, (_r.id,), _r.received_at, _r.received_at, _THING),
     _Aging("deliveries", delivery_log, (_d.id,), _d.ended_at, _d.ended_at, _d.subject),
     _Aging("exceptions", exception, (_x.id,), _x.opened_at, _x.closed_at, _x.subject),
     _Aging("promises", promise, (_p.id,), _p.began_at, sa.func.coalesce(_p.ended_at, _p.missed_at), _p.subject),
+    _Aging("routings", routing, (_w.at, _w.id), _w.at, _w.at, _w.id),
     _Aging("events", event, (_e.recorded_at, _e.id), _e.recorded_at, _e.recorded_at, _e.subject),
 )
 _BODIES = _Aging("bodies", receipt, (_r.id,), _r.received_at, _r.received_at, _THING, blank=True)
 
 
 async def purge(store: Store, retention: Retention, *, dry_run: bool = False, rest: float = REST) -> Counter[str]:
-    """Purge what is due: how many receipts, deliveries, exceptions, promises, events, search keys and bodies went.
+    """Purge what is due: how many receipts, deliveries, exceptions, promises, events, search keys, bodies,
+    reservations, appointments and answers went.
 
     `dry_run` only counts what would go. Raises what the store raised.
     """
@@ -79,6 +97,15 @@ async def purge(store: Store, retention: Retention, *, dry_run: bool = False, re
                 count, place = await _step(connection, aging, after, before, place, dry_run)
             gone[aging.name] += count
             await asyncio.sleep(0.0 if dry_run else rest * (time.monotonic() - began))
+    for name, ended, until in (
+        ("reservations", reservation.c.ended_at, history),
+        ("appointments", appointment.c.ends_at, int(history)),
+        ("busy times", busy.c.ends_at, int(history)),
+        ("answers", answered.c.at, now - ANSWERS),
+    ):
+        gone[name] += await _purge_ended(store, ended, until, dry_run, rest)
+    if gone["appointments"] and not dry_run:
+        await _purge_states(store)
     if gone["events"] and not dry_run:
         gone["search keys"] = await _purge_keys(store, rest)
     return +gone
@@ -130,6 +157,33 @@ async def _needed(connection: AsyncConnection, subjects: Collection[str]) -> set
     unfinished = sa.select(delivery.c.subject).where(delivery.c.subject.in_(asked))
     waiting = sa.select(exception.c.subject).where(exception.c.subject.in_(asked), exception.c.status == "open")
     return set((await connection.execute(sa.union(unfinished, waiting))).scalars())
+
+
+async def _purge_ended(store: Store, ended: sa.Column[Any], before: float, dry_run: bool, rest: float) -> int:
+    """Rows that nothing else speaks of, and that ended before then: how many went."""
+    table, gone = ended.table, 0
+    over = sa.select(*table.primary_key).where(ended < before)
+    if dry_run:
+        async with store.read() as connection:
+            return int(await connection.scalar(sa.select(sa.func.count()).select_from(over.subquery())) or 0)
+    while True:
+        began = time.monotonic()
+        async with store.write() as connection:
+            keys = (await connection.execute(over.order_by(ended).limit(BATCH))).all()
+            if keys:
+                await connection.execute(sa.delete(table).where(sa.tuple_(*table.primary_key).in_(map(tuple, keys))))
+        gone += len(keys)
+        if len(keys) < BATCH:
+            return gone
+        await asyncio.sleep(rest * (time.monotonic() - began))
+
+
+async def _purge_states(store: Store) -> None:
+    """The newest states of appointments that are gone: they name who came."""
+    there = appointment.c.channel + ":appointment:" + appointment.c.id == object_.c.canonical_id
+    mine = sa.and_(object_.c.kind == "appointment", ~sa.exists().where(there))
+    async with store.write() as connection:
+        await connection.execute(sa.delete(object_).where(mine))
 
 
 async def _purge_keys(store: Store, rest: float) -> int:

@@ -318,3 +318,178 @@ blueprint_change = sa.Table(  # what was in force from when, who changed it, why
     sa.Column("approved_by", sa.Text),
     sa.Column("in_force_at", Seconds),
 )
+
+# --- stock that may be promised -------------------------------------------------------------------------------------
+# Quantities are whole thousandths of the article's unit of measure: exact, and added up in SQL.
+
+stock = sa.Table(  # one row an article: the last reading of the ERP, and what is taken and not yet in any reading
+    "stock",
+    metadata,
+    sa.Column("article", sa.Text, primary_key=True),  # canonical id of the variant: odoo:variant:23
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("places", sa.JSON, nullable=False),  # {place: [on_hand, outgoing, incoming]}
+    sa.Column("taken", sa.JSON, nullable=False),  # {place: units}: the sum of its `taking` rows, less what is known
+    sa.Column("asked_at", Seconds, nullable=False),  # when the last reading began, by the store's clock; 0: no reading
+    sa.Column("changed", Id, nullable=False),  # the transaction that wrote it: what read models follow
+    sa.Column("untold_at", Seconds),  # since when the channels have not been told of it
+    sa.Index("stock_sku", "sku"),
+    sa.Index("stock_changed", "changed"),
+)
+sa.Index(
+    "stock_untold",
+    stock.c.untold_at,
+    sqlite_where=stock.c.untold_at.is_not(None),
+    postgresql_where=stock.c.untold_at.is_not(None),
+)
+
+taking = sa.Table(  # what a reservation holds, or an order claims, of an article at a place
+    "taking",
+    metadata,
+    sa.Column("holder", sa.Text, primary_key=True),  # a reservation's id, or an order's canonical id
+    sa.Column("article", sa.Text, primary_key=True),
+    sa.Column("place", sa.Text, primary_key=True),  # a warehouse's code; empty: not yet said where
+    sa.Column("units", Id, nullable=False),
+    sa.Column("accepted", Id, nullable=False),  # of them the ERP had, at `accepted_at`
+    sa.Column("known", Id, nullable=False),  # of them in the ERP's own outgoing, by a reading begun after it had them
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("accepted_at", Seconds),  # when the ERP was known to have the order confirmed, by the store's clock
+    sa.Column("since", Seconds, nullable=False),
+    sa.Index("taking_article", "article"),
+)
+sa.Index(
+    "taking_accepted",
+    taking.c.accepted_at,
+    sqlite_where=taking.c.accepted_at.is_not(None),
+    postgresql_where=taking.c.accepted_at.is_not(None),
+)
+
+told = sa.Table(  # the stock number that a channel was last told of an article, or is being told
+    "told",
+    metadata,
+    sa.Column("article", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("quantity", Id, nullable=False),  # whole units
+    sa.Column("at", Seconds, nullable=False),
+)
+
+reservation = sa.Table(
+    "reservation",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # held, confirmed, ordered, released, expired
+    sa.Column("lines", sa.JSON, nullable=False),  # as they were asked for
+    sa.Column("order_number", sa.Text, nullable=False),  # the shop's, once it was confirmed for one; else empty
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("expires_at", Seconds, nullable=False),
+    sa.Column("ended_at", Seconds),
+    sa.Index("reservation_order", "channel", "order_number"),
+    sa.Index("reservation_ended", "ended_at"),
+)
+sa.Index(
+    "reservation_expires",
+    reservation.c.expires_at,
+    sqlite_where=reservation.c.ended_at.is_(None),
+    postgresql_where=reservation.c.ended_at.is_(None),
+)
+
+answered = sa.Table(  # what a request with an Idempotency-Key was answered
+    "answered",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),  # the channel and the act
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),  # of the request: the same key for another request is refused
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("at", Seconds, nullable=False),
+    sa.Index("answered_at", "at"),
+)
+
+api_token = sa.Table(
+    "api_token",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),  # SHA-256 of the token; the token itself is nowhere
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("rate", sa.Double),  # requests a second; NULL: the usual
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("revoked_at", Seconds),
+)
+
+signing_key = sa.Table(  # what the links that the storefront gives out are signed with, by what they are for
+    "signing_key",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("made_at", Seconds, nullable=False),
+)
+
+routing = sa.Table(  # where the goods of an order ship from
+    "routing",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # the order's canonical id
+    sa.Column("lines", sa.JSON, nullable=False),  # {line: [[place, units], ...]}
+    sa.Column("words", sa.JSON, nullable=False),  # why, a text each
+    sa.Column("at", Seconds, nullable=False),
+    sa.Index("routing_at", "at", "id"),
+)
+
+prescription = sa.Table(  # what it says is sealed (hub/vault.py); nothing here tells of anybody's health
+    "prescription",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),  # the order's canonical id
+    sa.Column("number", sa.Text, nullable=False),  # the shop's
+    sa.Column("lines", sa.JSON, nullable=False),  # the ids of the order's lines that it is for
+    sa.Column("state", sa.Text, nullable=False),  # to_release, released, rejected, replaced
+    sa.Column("sealed", sa.LargeBinary),  # NULL once it was replaced
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("decided_at", Seconds),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),  # the code of a rejection
+    sa.Index("prescription_subject", "subject"),
+    sa.Index("prescription_state", "state", "made_at"),
+)
+
+# --- appointments ---------------------------------------------------------------------------------------------------
+# Times are whole seconds since the epoch. That what is held of one member of staff never overlaps is also a rule of the
+# database's own (an exclusion constraint on PostgreSQL, triggers on SQLite; see migration 0005), whoever writes.
+
+appointment = sa.Table(
+    "appointment",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # requested, booked, moved, cancelled, refused
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("staff", sa.Text, nullable=False),
+    sa.Column("starts_at", Id, nullable=False),
+    sa.Column("ends_at", Id, nullable=False),
+    sa.Column("held_from", Id, nullable=False),  # with what is kept free before and after
+    sa.Column("held_until", Id, nullable=False),
+    sa.Column("visitor", sa.JSON, nullable=False),
+    sa.Column("asked", sa.Integer, nullable=False),  # how often its time was asked for or given up: part of event ids
+    sa.Column("known_at", sa.Text, nullable=False),  # when our last write was read back, by the calendar's own clock
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("ended_at", Seconds),  # since when it holds no time any more
+    sa.Index("appointment_staff", "staff", "held_until"),
+)
+
+busy = sa.Table(  # when somebody is not free, by the last reading of their calendar
+    "busy",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("calendar", sa.Text, primary_key=True),  # one week of one person's
+    sa.Column("engagement", sa.Text, primary_key=True),
+    sa.Column("who", sa.Text, nullable=False),  # the user, as the blueprint names them
+    sa.Column("starts_at", Id, nullable=False),
+    sa.Column("ends_at", Id, nullable=False),
+    sa.Column("appointment", sa.Text, nullable=False),  # the canonical id, where it is one of ours; else empty
+    sa.Index("busy_who", "system", "who", "ends_at"),
+    sa.Index("busy_appointment", "appointment"),
+)

@@ -8,7 +8,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import identity
-from counterfoil.hub.schema import delivery, delivery_log, event, event_ref, exception, link, object_, promise, receipt
+from counterfoil.hub.schema import (
+    delivery,
+    delivery_log,
+    event,
+    event_ref,
+    exception,
+    link,
+    object_,
+    promise,
+    receipt,
+    routing,
+)
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import at_utc, hashed_ref
 
@@ -53,6 +64,7 @@ async def of(store: Store, subject: str) -> dict[str, Any]:
             *await _events(connection, subject),
             *await _deliveries(connection, subject),
             *await _exceptions(connection, subject),
+            *await _routing(connection, subject),
             *[e for e in promised if e["ended"]],
         ]
         entries.sort(key=lambda e: (e["at"], e["order"]))
@@ -164,6 +176,12 @@ async def _exceptions(connection: AsyncConnection, subject: str) -> list[dict[st
         )
         for r in rows
     ]
+
+
+async def _routing(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    """Where its goods ship from, and why, as last decided."""
+    row = (await connection.execute(sa.select(routing).where(routing.c.id == subject))).first()
+    return [_entry(row.at, 2, "routing", "; ".join(row.words), lines=row.lines)] if row else []
 
 
 async def _promises(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ from counterfoil.hub.contract import Connector, Item, Operation, Outcome, reject
 from counterfoil.hub.decode import Process
 from counterfoil.hub.lanes import DECODE, LaneKey
 from counterfoil.hub.limits import Turn
+from counterfoil.hub.preparing import Prepare
 from counterfoil.hub.pressure import Gauge
 from counterfoil.hub.retelling import Retell
 from counterfoil.hub.retry import backoff
@@ -93,7 +94,7 @@ class Worker:
     """Works the lanes of the given connectors until told to stop.
 
     `processes` by system, then by kind of object; `retells` by the type of the event they follow; `follow` is told of
-    all new events.
+    all new events; `prepare` is asked before an operation is called.
     """
 
     def __init__(
@@ -106,13 +107,16 @@ class Worker:
         lease: float = LEASE,
         retells: Mapping[str, Retell] | None = None,
         follow: Follow | None = None,
+        prepare: Prepare | None = None,
     ) -> None:
         self.store, self.connectors, self.blueprint = store, connectors, blueprint
         self.name = name or worker_name()
         self.lease = lease
         self.operations = operations_of(connectors)
         self.streams = streams_of(connectors)
-        self.carrier = Carrier(store, blueprint, connectors, processes, retells or {}, self.streams, self.name, follow)
+        self.carrier = Carrier(
+            *(store, blueprint, connectors, processes, retells or {}, self.streams, self.name, follow, prepare)
+        )
         self.gauge = Gauge(blueprint, self.streams)
         self.batches = {f.do: f.batch for f in blueprint.flows if f.batch}
         self.rates = {f.do: f.rate for f in blueprint.flows if f.rate}

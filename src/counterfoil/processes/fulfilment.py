@@ -25,6 +25,7 @@ from counterfoil.retail.fulfilment import ErpState, Fulfilment, Invoice, Shipmen
 
 QUOTATION, CONFIRMED, PART_SHIPPED, DELIVERED, CLOSED = "quotation", "confirmed", "part_shipped", "delivered", "closed"
 """The stages: how far the ERP is with the order."""
+READY = "order.ready_for_pickup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +37,45 @@ class _Fact:
     part: Shipment | Invoice | None = None
 
 
-def fulfilments(system: str) -> Process:
-    """The process for objects of kind `fulfilment` of one ERP. About an order that is history nothing is told."""
+def fulfilments(system: str, ready: str = "") -> Process:
+    """The process for objects of kind `fulfilment` of one ERP. About an order that is history nothing is told.
+
+    `ready`: what makes an order that is collected ready in its store, its goods being reserved (`assigned`) or taken
+    from the shelf (`done`); where it is empty, nothing is told of that.
+    """
 
     def interpret(known: Known | None, observed: Observed, _origin: str) -> Decision:
         assert isinstance(observed.state, Fulfilment)
         before = Fulfilment.model_validate(known.state) if known else None
-        return judge(system, before, observed.state, observed.version)
+        return judge(system, before, observed.state, observed.version, ready)
 
-    return Process(interpret, matters=frozenset({CONFIRMED, PART_SHIPPED}), quiet=frozenset({HISTORY}))
+    needs = {READY: "pickup"} if ready else {}
+    kept = frozenset({CONFIRMED, PART_SHIPPED})
+    return Process(interpret, matters=kept, quiet=frozenset({HISTORY}), needs=needs)
 
 
-def judge(system: str, before: Fulfilment | None, now: Fulfilment, version: str = "") -> Decision:
+def judge(system: str, before: Fulfilment | None, now: Fulfilment, version: str = "", ready: str = "") -> Decision:
     """The stage the ERP's order is in now, and the facts that were not yet true before.
 
     `version` (when it was read, by the ERP's clock) and the state before are part of an event's id: what is undone
     and done again is told again.
     """
-    told = {key for fact in _facts(before) for key in fact.keys} if before else set[str]()
+    told = {key for fact in _facts(before, ready) for key in fact.keys} if before else set[str]()
     identity = (version, state_digest(before) if before else "")
     at = moment(version) if version else _latest(now)
-    events = tuple(_event(system, fact, now, at, identity) for fact in _facts(now) if not fact.keys <= told)
+    events = tuple(_event(system, fact, now, at, identity) for fact in _facts(now, ready) if not fact.keys <= told)
     return Decision(_stage(now), events)
 
 
-def _facts(state: Fulfilment) -> Iterator[_Fact]:
+def _facts(state: Fulfilment, ready: str) -> Iterator[_Fact]:
     """All that is true of it, in the order in which it happens to an order."""
     confirmed = state.state is ErpState.CONFIRMED
     if confirmed:
         yield _Fact("order.confirmed", frozenset({"confirmed"}))
+    for shipment in state.shipments if ready and confirmed else ():
+        done = shipment.state is ShipmentState.DONE
+        if not shipment.returned and (done or (shipment.ready and ready == "assigned")):
+            yield _Fact(READY, frozenset({f"ready:{shipment.id}"}), shipment)
     for shipment in state.shipments:
         if shipment.state is ShipmentState.DONE and not shipment.returned:
             left = f"left:{shipment.id}"

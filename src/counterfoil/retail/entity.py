@@ -28,7 +28,7 @@ class Entity(BaseModel):
         raise NotImplementedError
 
 
-LATER = ("extra", "reference")
+LATER = ("extra", "reference", "pickup", "kits")
 """Fields that came to be after states had been kept: empty, they are left out of what is written, so that a state
 known from before looks the same."""
 

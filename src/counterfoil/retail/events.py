@@ -27,10 +27,16 @@ EVENT_TYPES: dict[str, str] = {
     "order.closed": "the ERP has cancelled the order",
     "order.confirmed": "the ERP's order is confirmed",
     "order.backordered": "a part of the order is shipped later",
+    "order.ready_for_pickup": "what the customer collects is ready in the store",
     "order.delivered": "nothing of the order is left to ship",
     "order.invoiced": "the ERP has posted an invoice of the order",
     "order.credited": "the ERP has posted a credit note of the order",
     "order.noted": "the shop was told the ERP's order number",
+    "prescription.attached": "a customer attached a prescription to an order; a person has to look at it",
+    "prescription.released": "a person released a prescription: what it is for may be sold",
+    "prescription.rejected": "a person rejected a prescription",
+    "return.requested": "a customer asks to send shipped goods of an order back",
+    "return.prepared": "the ERP waits for goods that a customer wants to send back",
     "order.told": "the shop was told how far the ERP is with the order",
     "shipment.dispatched": "a shipment of the order has left",
     "shipment.returned": "goods of the order have come back",
@@ -44,8 +50,22 @@ EVENT_TYPES: dict[str, str] = {
     "customer.contested": "two systems changed the same of a customer; its owner's value stands",
     "customer.reverted": "a system changed of a customer what it does not own, and is told the owner's value again",
     "customer.updated": "a system was given a customer's master data as they now are",
+    "appointment.requested": "a customer asks for an appointment; its time is held",
+    "appointment.booked": "the calendar has the appointment as it now stands",
+    "appointment.moved": "an appointment is wanted at another time, or was moved in the calendar",
+    "appointment.cancelled": "an appointment is not wanted any more, or was taken out of the calendar",
+    "appointment.refused": "the calendar has something else at the appointment's time; a person finds another",
+    "calendar.changed": "a week of somebody's calendar changed",
     "record.posted": "a system was given the record of a fact, such as finance an invoice",
 }
+
+OWN = frozenset(
+    {
+        *("prescription.attached", "prescription.released", "prescription.rejected", "return.requested"),
+        *("appointment.requested", "appointment.moved", "appointment.cancelled"),
+    }
+)
+"""What the hub itself tells: no system reports it, and no operation brings it about."""
 
 
 class Event(BaseModel):

@@ -34,9 +34,14 @@ def _customer() -> dict[str, Paths]:
 
 def _product() -> dict[str, Paths]:
     """A field of the variants is one field of the product. What makes them what they are belongs to the thing."""
-    itself: Paths = (("tracked",), *_ITSELF, *(("variants", "*", name) for name in ("id", "sku", "options", "active")))
+    itself: Paths = (
+        ("tracked",),
+        ("kits",),
+        *_ITSELF,
+        *(("variants", "*", name) for name in ("id", "sku", "options", "active")),
+    )
     of_variants = {n for n in Variant.model_fields if ("variants", "*", n) not in itself}
-    of_product = set(Product.model_fields) - _KEYS - {"variants", "tracked", "prices_include_tax"}
+    of_product = set(Product.model_fields) - _KEYS - {"variants", "tracked", "kits", "prices_include_tax"}
     fields: dict[str, Paths] = {"product": itself}
     for name in sorted(of_product | of_variants):
         own: Paths = ((name,),) if name in of_product else ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.money import Money
@@ -41,7 +42,8 @@ class Packed(_Value):
 
 
 class Shipment(_Value):
-    """Goods that leave (or, `returned`, come back) together. `follows` is the shipment it is the back-order of."""
+    """Goods that leave (or, `returned`, come back) together. `follows` is the shipment it is the back-order of, `place`
+    the warehouse's code, `ready`: all of it lies reserved there."""
 
     id: str
     number: str
@@ -52,7 +54,15 @@ class Shipment(_Value):
     tracking_url: str = ""
     done_at: AwareDatetime | None = None
     follows: str = ""
+    place: str = ""
+    ready: bool = False
     items: tuple[Packed, ...] = ()
+
+    @model_serializer(mode="wrap", when_used="json")
+    def _without_what_is_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A state known from before there were places looks the same."""
+        written: dict[str, Any] = handler(self)
+        return {name: value for name, value in written.items() if value or name not in ("place", "ready")}
 
 
 class Invoice(_Value):

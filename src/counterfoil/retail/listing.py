@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from counterfoil.retail.product import Product, StockRule, Variant
+from counterfoil.retail.availability import Policy
+from counterfoil.retail.product import Product, Variant
 
 NEEDS = ("sku", "price", "image", "gtin", "description", "category", "weight")
 """What a channel may ask of a product."""
@@ -60,11 +61,12 @@ def _folded(path: Iterable[str]) -> tuple[str, ...]:
 class Channel:
     """How a shop is fed: what it is told of stock, what a product needs, what the hub writes of it, its assortment.
 
+    `stock` is what holds of an article of which no rule says otherwise.
     `tax_classes` maps the home system's tax class to the shop's; an empty one leaves tax classes to the shop.
     `publish` names what the hub writes (see PUBLISHED); what is not named stays as the shop has it.
     """
 
-    stock: StockRule = field(default_factory=StockRule)
+    stock: Policy = field(default_factory=Policy)
     requires: frozenset[str] = frozenset({"sku", "price"})
     tax_classes: Mapping[str, str] = field(default_factory=dict)
     publish: frozenset[str] = frozenset(PUBLISHED)

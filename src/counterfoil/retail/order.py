@@ -169,6 +169,9 @@ class Order(Extended):
     rounding: Money
     note: str = ""
     reference: str = Field(default="", description="The customer's own word for the order: a purchase order's number")
+    pickup: str = Field(
+        default="", description="The shop's word for where it is collected, such as local_pickup:3; empty: it is sent"
+    )
     erp_number: str = Field(default="", description="The ERP's order number where the shop has been told it")
 
     @model_validator(mode="after")

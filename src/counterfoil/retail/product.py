@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from counterfoil.retail.availability import Policy, available, stands_of, thousandths
 from counterfoil.retail.entity import Entity, Extended
 from counterfoil.retail.money import Money
 
@@ -53,6 +54,7 @@ class Product(Extended):
     `sellable`: it may be sold at all. `tracked`: its stock is counted. `tax_class` is in the home system's words.
     `category` is the path from the root. `costs` are what articles cost the retailer, by the variant's id, in the
     currency of its price and with tax where the price is with tax; of an article without one nothing is known.
+    `kits` says what articles are made of when they are sold: the variant's id, and units of others by theirs.
     """
 
     system: str
@@ -66,6 +68,7 @@ class Product(Extended):
     category: tuple[str, ...] = ()
     image: Image | None = None
     costs: tuple[tuple[str, Decimal], ...] = ()
+    kits: tuple[tuple[str, tuple[tuple[str, Decimal], ...]], ...] = ()
     variants: tuple[Variant, ...]
 
     @property
@@ -82,14 +85,6 @@ class Product(Extended):
 def variant_id(system: str, id_: str) -> str:
     """The id of a variant across all systems: `odoo:variant:23`. Its stock goes by the same."""
     return f"{system}:variant:{id_}"
-
-
-class Basis(StrEnum):
-    """What a channel's stock number means."""
-
-    AVAILABLE = "available"  # on hand less all that is promised to somebody, reserved or not
-    ON_HAND = "on_hand"  # what stands on the shelf; the channel subtracts its own orders
-    FORECAST = "forecast"  # available and what is on its way in
 
 
 class Place(_Value):
@@ -114,26 +109,17 @@ class StockLevel(Entity):
         """The variant's: `odoo:variant:23`."""
         return variant_id(self.system, self.id)
 
+    def counted(self) -> dict[str, tuple[int, int, int]]:
+        """(on hand, outgoing, incoming) of each warehouse as availability counts them: in thousandths."""
+        found: dict[str, tuple[int, int, int]] = {}
+        for p in self.places:
+            hand, out, coming = found.get(p.warehouse, (0, 0, 0))
+            found[p.warehouse] = (
+                *(hand + thousandths(p.on_hand), out + thousandths(p.outgoing)),
+                coming + thousandths(p.incoming),
+            )
+        return found
 
-class StockRule(_Value):
-    """What a channel is told of stock: from which warehouses (none named: all), by which basis, less how much."""
-
-    warehouses: tuple[str, ...] = ()
-    basis: Basis = Basis.AVAILABLE
-    safety_stock: Decimal = Decimal(0)
-
-    def quantity(self, level: StockLevel) -> int:
-        """Whole units that the channel may show; never below zero."""
-        places = [p for p in level.places if not self.warehouses or p.warehouse in self.warehouses]
-        units = sum((_units(place, self.basis) for place in places), Decimal(0)) - self.safety_stock
-        return max(0, int(units))
-
-
-def _units(place: Place, basis: Basis) -> Decimal:
-    match basis:
-        case Basis.ON_HAND:
-            return place.on_hand
-        case Basis.AVAILABLE:
-            return place.on_hand - place.outgoing
-        case Basis.FORECAST:
-            return place.on_hand - place.outgoing + place.incoming
+    def to_sell(self, policy: Policy, taken: Mapping[str, int] | None = None) -> int:
+        """Whole units that may be sold by the policy, less what is `taken` by place (thousandths) and not in here."""
+        return available(stands_of(self.counted(), taken or {}), policy).units

@@ -10,6 +10,7 @@ from typing import cast
 from counterfoil.blueprint import OrderChoices
 from counterfoil.hub.facts import HeldOrder, Shelf, ShopOrder, Standing
 from counterfoil.processes.orders import PLACED, level, wanted
+from counterfoil.retail.availability import in_units
 from counterfoil.retail.listing import Channel, reasons
 from counterfoil.retail.money import Money, smallest_unit
 from counterfoil.retail.order import Order, Status
@@ -156,11 +157,9 @@ def _told_again(shop: Standing, erp: Standing) -> tuple[tuple[str, ...], str]:
 # --- stock and prices -----------------------------------------------------------------------------------------------
 
 
-def stock_row(pair: Pair, counted: StockLevel, shelf: Shelf | None) -> Row:
-    """One article: what the channel may show by its rule, and what it shows."""
-    rule = pair.channel.stock
-    quantity = Decimal(rule.quantity(counted))
-    places = ", ".join(rule.warehouses) or "all warehouses"
+def stock_row(pair: Pair, counted: StockLevel, shelf: Shelf | None, quantity: int, taken: int = 0) -> Row:
+    """One article: `quantity` is what the channel may show by the rules, less what is `taken` (thousandths)."""
+    places = ", ".join(sorted(pair.channel.stock.places)) or "all warehouses"
     shop: dict[Group, Decimal] = {}
     if shelf is not None and shelf.quantity is not None:
         shop = {("articles counted", places): ONE, ("units for sale", places): shelf.quantity}
@@ -174,9 +173,9 @@ def stock_row(pair: Pair, counted: StockLevel, shelf: Shelf | None) -> Row:
         counted.canonical_id,
         counted.sku or counted.id,
         shop,
-        {("articles counted", places): ONE, ("units for sale", places): quantity},
+        {("articles counted", places): ONE, ("units for sale", places): Decimal(quantity)},
         f"{says}; {shelf.unclear}" if shelf and shelf.unclear else says,
-        f"{quantity} of {standing_there}",
+        f"{quantity} of {standing_there}" + (f", {in_units(taken):f} taken by orders on their way" if taken else ""),
         declared,
         (counted.canonical_id, f"{counted.system}:stock:{counted.id}"),
         None,

@@ -7,10 +7,13 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeVar, cast
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import mending
+from counterfoil.hub import mending, stock
+from counterfoil.hub.articles import Articles
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.facts import HasShelf, HoldsOrders, ListsOrders, ListsProducts, ListsStock, Shelf
 from counterfoil.hub.linking import HasPeople
+from counterfoil.processes.stock import Rules
+from counterfoil.retail.availability import UNIT, Article, explode
 from counterfoil.retail.events import hashed_ref
 from counterfoil.retail.listing import Channel
 from counterfoil.retail.party import normal_email
@@ -98,27 +101,56 @@ class _Articles(Source):
 
 
 class Stock(_Articles):
-    """Every article whose stock the ERP counts."""
+    """Every article whose stock the ERP counts, less what is taken of it and was not in the ERP when it was read."""
 
     what, kinds = "stock", ("stock",)
+
+    def __init__(self, house: House, pair: Pair) -> None:
+        super().__init__(house, pair)
+        self.rules, self.articles = Rules(house.blueprint), Articles()
 
     async def pages(self) -> AsyncIterator[list[Row]]:
         """By the ERP's pages. Raises Failure."""
         erp = cast(ListsStock, self.house.made[self.pair.erp])
+        asked_at = await mending.clock(self.house.store)
         async for page in self.house.pages(self.pair.erp, erp.list_stock()):
             new = self.new([level.canonical_id for level in page])
-            yield await self._rows([level for level in page if level.canonical_id in new])
+            yield await self._rows([level for level in page if level.canonical_id in new], asked_at)
+            asked_at = await mending.clock(self.house.store)
 
     async def again(self, rows: Sequence[Row]) -> list[Row]:
         """The same articles now. Raises Failure."""
         erp = cast(ListsStock, self.house.made[self.pair.erp])
+        asked_at = await mending.clock(self.house.store)
         async with self.house.turn(self.pair.erp):
             levels = await erp.stock_now([row.remedy.fetch[0][2] for row in rows])
-        return _same(rows, await self._rows(levels))
+        return _same(rows, await self._rows(levels, asked_at))
 
-    async def _rows(self, levels: Sequence[StockLevel]) -> list[Row]:
+    async def _rows(self, levels: Sequence[StockLevel], asked_at: float) -> list[Row]:
+        taken = await self._taken([level.canonical_id for level in levels], asked_at)
         shelves = await self._shelves({level.canonical_id: level.sku for level in levels})
-        return [stock_row(self.pair, level, shelves[level.canonical_id]) for level in levels]
+        if await self.articles.refresh(self.house.store):
+            self.rules.learn_kits(self.articles.kits)
+        made_of = explode([(each.sku, UNIT) for each in levels if each.sku in self.rules.bundles], self.rules.bundles)
+        parts = await self.articles.found(self.house.store, made_of)
+        rows = []
+        for level in levels:
+            id_ = level.canonical_id
+            policy = self.rules.told(self.pair.shop, self.articles.by_id.get(id_) or Article(level.sku))
+            quantity = level.to_sell(policy, taken[id_])
+            if level.sku in self.rules.bundles:
+                quantity = self.rules.quantity(self.pair.shop, level.sku, parts.get)
+            rows.append(stock_row(self.pair, level, shelves[id_], quantity, sum(taken[id_].values())))
+        return rows
+
+    async def _taken(self, articles: Sequence[str], asked_at: float) -> dict[str, dict[str, int]]:
+        """What is taken of each, by place, beside a reading that began then."""
+        found: dict[str, dict[str, int]] = {id_: {} for id_ in articles}
+        async with self.house.store.read() as connection:
+            for each in await stock.takings_of(connection, self.house.store, articles):
+                left, at = stock.settled(each, asked_at).left, found[each.article]
+                at[each.place] = at.get(each.place, 0) + left
+        return found
 
 
 class Prices(_Articles):

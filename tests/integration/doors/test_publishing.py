@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, cast
 
 import pytest
@@ -18,9 +17,10 @@ from counterfoil.hub import records
 from counterfoil.hub.contract import Connector, Failure, Feed, Item, Kind, Operation, Outcome, Page, Raw
 from counterfoil.hub.schema import cursor, delivery, receipt
 from counterfoil.hub.store import Store
+from counterfoil.retail.availability import UNIT, Basis, Policy
 from counterfoil.retail.events import EVENT_TYPES, Event
 from counterfoil.retail.money import Money
-from counterfoil.retail.product import Image, Product, StockRule, Variant
+from counterfoil.retail.product import Image, Product, Variant
 
 TEXT = """\
 counterfoil: 1
@@ -175,13 +175,13 @@ async def test_without_a_flow_or_a_feed_it_says_so(store: Store) -> None:
 
 def test_the_channel_of_the_blueprint_is_handed_over() -> None:
     channel = assembly.channel_of(blueprint(), "web")
-    assert channel.stock == StockRule(warehouses=("WH",), basis="on_hand", safety_stock=Decimal(2))
+    assert channel.stock == Policy(frozenset({"WH"}), Basis.ON_HAND, safety=2 * UNIT, low=3 * UNIT)
     assert (channel.requires, dict(channel.tax_classes)) == (frozenset({"sku", "image"}), {"20%": "standard"})
 
 
 def test_a_shop_without_a_channel_is_told_the_usual() -> None:
     channel = assembly.channel_of(blueprint(), "odoo")
-    assert (channel.stock, channel.requires) == (StockRule(), frozenset({"sku", "price"}))
+    assert (channel.stock, channel.requires) == (Policy(), frozenset({"sku", "price"}))
     assert "stock" in channel.publish
 
 

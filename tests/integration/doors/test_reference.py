@@ -45,7 +45,8 @@ def test_init_writes_the_flows_of_the_example(tmp_path: Path, invoices: str) -> 
     assert ours is not None
     assert theirs is not None
     mine = {(flow.on, flow.from_, flow.do) for flow in ours.flows}
-    example = {(flow.on, flow.from_, flow.do) for flow in theirs.flows}
+    sections = ("appointment.", "prescription.", "return.", "order.ready_for_pickup")  # of what init does not ask about
+    example = {(flow.on, flow.from_, flow.do) for flow in theirs.flows if not flow.on.startswith(sections)}
     wanted = {
         "on_order": {("order.accepted", "web-eu", "odoo.invoice_order")},
         "on_delivery": {("shipment.dispatched", "web-eu", "odoo.invoice_order")},

@@ -9,8 +9,8 @@ from tests.integration.woocommerce.woocommerce_catalogue import connector, item,
 
 from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import Failure, Kind
+from counterfoil.retail.availability import Basis, Policy
 from counterfoil.retail.listing import Channel
-from counterfoil.retail.product import Basis, StockRule
 from counterfoil_sandbox.serving import serving
 from counterfoil_sandbox.woocommerce import ShopApp, make_app
 
@@ -45,7 +45,7 @@ async def test_five_three_five_arrives(app: ShopApp, shop: WooCommerce) -> None:
 @pytest.mark.parametrize(("basis", "shown"), [(Basis.ON_HAND, 10), (Basis.AVAILABLE, 6), (Basis.FORECAST, 13)])
 async def test_the_channels_rule_says_what_is_published(app: ShopApp, url: str, basis: Basis, shown: int) -> None:
     """10 on the shelf, 4 promised, 7 on their way: one basis or the other, never two at once. case: F16"""
-    shop = connector(url, Channel(stock=StockRule(basis=basis)))
+    shop = connector(url, Channel(stock=Policy(basis=basis)))
     await publish(shop, stock(SIMPLE, 10, outgoing=Decimal(4), incoming=Decimal(7)))
     assert quantity(app, SIMPLE) == shown
     await shop.close()

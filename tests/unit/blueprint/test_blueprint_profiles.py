@@ -133,7 +133,7 @@ def test_a_file_beside_that_is_no_profile_is_told(
     ("rules", "expected"),
     [
         ("{sections: [owner]}", 'did you mean "owners"?'),
-        ("{sections: [store]}", "a section: one of approvals"),
+        ("{sections: [store]}", "a section: one of appointments, approvals"),
         ("{sections: [owners, owners]}", "a list of sections"),
         ("{sections: [owners], by: anna}", "a list of names"),
     ],

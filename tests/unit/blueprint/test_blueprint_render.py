@@ -131,7 +131,8 @@ def whole_catalogue(known: Catalogue) -> Catalogue:
     """The catalogue with all that the example uses: every event, and the operations of its flows."""
     shop, odoo = known.connectors["woocommerce"], known.connectors["odoo"]
     told = {"stock.changed", "product.changed", "order.confirmed", "order.backordered", "order.delivered"}
-    told |= {"order.invoiced", "order.credited", "order.closed", "shipment.dispatched", "shipment.returned"}
+    told |= {"order.ready_for_pickup", "order.invoiced", "order.credited", "order.closed"}
+    told |= {"shipment.dispatched", "shipment.returned"}
     shop = replace(
         shop,
         operations=(
@@ -146,6 +147,7 @@ def whole_catalogue(known: Catalogue) -> Catalogue:
         overlays=woocommerce_mapping.OVERLAYS,
     )
     names = ("amend_order", "hold_order", "refund_order", "invoice_order", "check_shipped", "import_order")
+    names += ("attach_prescription", "prepare_return", "book_appointment", "move_appointment", "cancel_appointment")
     more = tuple(OperationInfo(name, "order") for name in names)
     odoo = replace(
         odoo,

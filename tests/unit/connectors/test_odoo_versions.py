@@ -26,7 +26,7 @@ NO_FIELD_NAMES = {
     *("major", "tried", "confirmed_states", "pricelist_required", "html_note", "cancel_asks", "confirm_twice"),
     *("outside_taxes", "rounds_price_unit", "payment_posted", "payment_cancelled", "reversal_method"),
     *("reversal_refund", "receivable", "moves_named", "return_method", "return_lines_given", "apply_inventory"),
-    *("storable", "access_method", "entry_lines_named", "delivery_kept_up"),
+    *("storable", "access_method", "entry_lines_named", "delivery_kept_up", "line_follows_route"),
 }
 
 

@@ -202,3 +202,23 @@ def test_whatever_the_erp_says_each_fact_is_told_when_it_becomes_true(told: list
         assert {s.id for s in now.shipments if s.state is ShipmentState.DONE and not s.returned} <= dispatched
         before = now
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("ready", "before", "now", "told"),
+    [
+        ("assigned", WAITING, state(shipment(state="open", ready=True)), True),
+        ("assigned", WAITING, state(shipment(state="done")), True),  # taken at once: nobody saw it reserved
+        ("assigned", state(shipment(state="open", ready=True)), state(shipment(state="done")), False),
+        ("assigned", WAITING, state(shipment(state="open", ready=True), erp="quotation"), False),
+        ("assigned", WAITING, state(shipment(state="done", returned=True)), False),
+        ("done", WAITING, state(shipment(state="open", ready=True)), False),
+        ("done", WAITING, state(shipment(state="done")), True),
+        ("", WAITING, state(shipment(state="done", ready=True)), False),
+    ],
+)
+def test_what_is_collected_is_ready_once_its_store_says_so(
+    ready: str, before: Fulfilment, now: Fulfilment, told: bool
+) -> None:
+    """By the declared state; of goods that are not collected the decoder drops the fact (Process.needs)."""
+    assert ("order.ready_for_pickup" in facts(judge("odoo", before, now, READ, ready))) is told

@@ -15,7 +15,7 @@ from counterfoil.hub.facts import HeldOrder, Shelf, ShopOrder, Standing
 from counterfoil.retail.listing import Channel
 from counterfoil.retail.money import Money
 from counterfoil.retail.order import Status
-from counterfoil.retail.product import SalePrice, StockRule
+from counterfoil.retail.product import SalePrice
 from counterfoil.watch.drift_rows import Pair, customer_row, order_row, price_rows, standing, stock_row
 
 PAIR = Pair("web", "odoo")
@@ -145,10 +145,10 @@ def units(row: Any) -> tuple[Decimal, Decimal]:
 
 def test_stock_is_compared_by_the_channels_own_rule() -> None:
     """What may be shown is less than what stands on the shelf. case: F16"""
-    pair = Pair("web", "odoo", channel=Channel(stock=StockRule(safety_stock=Decimal(2))))
-    row = stock_row(pair, stock("A", 10, outgoing=Decimal(3)), Shelf("55", Decimal(5)))
+    row = stock_row(PAIR, stock("A", 10, outgoing=Decimal(3)), Shelf("55", Decimal(5)), 5, taken=2000)
     assert not row.differs
     assert units(row) == (5, 5)
+    assert row.erp_says == "5 of 10 in WH (3 promised), 2 taken by orders on their way"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_stock_is_compared_by_the_channels_own_rule() -> None:
     ],
 )
 def test_stock_of_an_article(shelf: Shelf | None, on_hand: int, differs: bool, declared: str) -> None:
-    row = stock_row(PAIR, stock("A", on_hand), shelf)
+    row = stock_row(PAIR, stock("A", on_hand), shelf, max(0, on_hand))
     assert row.differs == differs
     assert declared in row.declared
     assert bool(declared) == bool(row.declared)
@@ -170,7 +170,7 @@ def test_stock_of_an_article(shelf: Shelf | None, on_hand: int, differs: bool, d
 
 def test_a_shop_that_owns_its_stock_is_not_told_otherwise() -> None:
     pair = Pair("web", "odoo", channel=Channel(publish=frozenset({"price"})))
-    assert "by itself" in stock_row(pair, stock("A", 5), Shelf("55", Decimal(1))).declared
+    assert "by itself" in stock_row(pair, stock("A", 5), Shelf("55", Decimal(1)), 5).declared
 
 
 # --- prices

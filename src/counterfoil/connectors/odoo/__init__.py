@@ -37,21 +37,25 @@ SETTINGS = (
     Setting("timeout", help="seconds for one call, 45 by default"),
     Setting("pricelist", help="name or external id of the pricelist that shops sell by; without it the list price"),
     Setting("language", help="code of the language of names and texts of products, such as fr_FR"),
+    Setting("customer_fields", help="fields of Odoo's customers that are read as extra.NAME, such as x_credit_hold"),
     Setting("image_url", help="where shops can fetch pictures: {url} {model} {id} {digest} {sku} are filled in"),
     Setting("reconcile_stock", help="how often all stock is read again, 15m by default"),
     Setting("reconcile_products", help="how often all products are read again, 24h by default"),
+    Setting("reconcile_calendars", help="how often the staff's calendars are read again whole, 60s by default"),
     Setting("reconcile_orders", help="how often all orders of the last 30 days are read again, 24h by default"),
 )
 
 CAPABILITIES = {
     "name": "odoo",
     "poll": polled.OFTEN,
-    "feeds": ("stock", "fulfilment", "products", "customers"),
+    "feeds": ("stock", "fulfilment", "products", "customers", "calendar"),
     "events": frozenset(
         {
             *("order.confirmed", "order.backordered", "order.delivered", "order.invoiced", "order.credited"),
+            "order.ready_for_pickup",
             *("order.closed", "shipment.dispatched", "shipment.returned"),
-            *("stock.changed", "product.changed", "customer.changed"),
+            *("stock.changed", "product.changed", "customer.changed", "calendar.changed"),
+            *("appointment.moved",),
         }
     ),
     "operations": tuple(
@@ -75,7 +79,11 @@ class Odoo:
         self.lookups = Lookups(self.client, rules or Rules())
         self._url = settings["url"]
         self._image_url = reading.picture_template(system, settings.get("image_url") or "")
-        self.sources = polled.Sources.of(self.client, settings.get("pricelist", ""), settings.get("language", ""))
+        staff = self.lookups.rules.staff
+        own = [name.strip() for name in settings.get("customer_fields", "").split(",") if name.strip()]
+        self.sources = polled.Sources.of(
+            self.client, settings.get("pricelist", ""), settings.get("language", ""), staff, own
+        )
         self._feeds = polled.feeds(self.sources, polled.timing(system, settings))
         self._operations = operations(self.client, self.lookups)
         self._listing = facts.Listing(system, self.sources, self._url, self._image_url)
@@ -87,7 +95,7 @@ class Odoo:
 
     @property
     def feeds(self) -> Sequence[Feed]:
-        """Stock, the ERP's side of orders, products and customers; see feeds.py."""
+        """Stock, the ERP's side of orders, products, customers and, where asked for, calendars; see feeds.py."""
         return self._feeds
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> Raw | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from counterfoil.connectors.odoo import customers
+from counterfoil.connectors.odoo import customers, routing
 from counterfoil.connectors.odoo.client import QUIET
 from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.jobs import (
@@ -94,7 +94,7 @@ class Accepting:
         ready = open_jobs(jobs)
         parties = await customers.resolve([job.order for job in ready], self.lookups, reference)
         rows: dict[str, list[list[str]]] = {}
-        columns: dict[tuple[str, ...], list[Job]] = {}
+        columns: dict[tuple[tuple[str, ...], bool], list[Job]] = {}
         for job in ready:
             who = parties[job.order.canonical_id]
             if isinstance(who, Impossible):
@@ -107,10 +107,18 @@ class Accepting:
                 continue
             assert job.made is not None
             addresses = (who.customer, who.invoice_to, who.ship_to)
-            rows[job.external_id] = load_rows(job.order, job.made, *addresses, names, more)
-            columns.setdefault(tuple(more), []).append(job)
-        for fields, alike in columns.items():  # an empty column would empty the field, not leave it to Odoo's default
-            await self._load_orders(alike, load_fields(names, fields), rows)
+            try:
+                made = routing.placed(job.made, routed(job), job.warehouse, reference)
+            except Impossible as no:
+                job.outcome = no.outcome
+                continue
+            parted = any(row.route for row in made.rows)
+            if self.lookups.rules.routed or job.order.pickup:
+                job.ships = routing.in_words(made, job.warehouse, reference)
+            rows[job.external_id] = load_rows(job.order, made, *addresses, names, more, parted)
+            columns.setdefault((tuple(more), parted), []).append(job)
+        for (fields, parted), alike in columns.items():  # an empty column would empty a field that has a default
+            await self._load_orders(alike, load_fields(names, fields, parted), rows)
 
     async def prepare(self, jobs: Sequence[Job]) -> Reference:
         """Give each job its draft, or the outcome that says why there is none; the reference data that was used."""
@@ -216,6 +224,11 @@ class Accepting:
             drafts = left  # another hub confirmed the others meanwhile: that is why Odoo refused all of them
 
 
+def routed(job: Job) -> routing.Lines:
+    """Where the order was routed to, by line; nothing for one that is collected: all of that is its store's."""
+    return {} if job.order.pickup else job.item.data.get("routing") or {}
+
+
 def _prepare(job: Job, reference: Reference, found: Mapping[str, list[dict[str, Any]]], lookups: Lookups) -> bool:
     """Make the draft, or give the job its outcome; whether it failed."""
     order, rules = job.order, lookups.rules
@@ -229,7 +242,8 @@ def _prepare(job: Job, reference: Reference, found: Mapping[str, list[dict[str, 
         for payment in order.payments:
             if payment.paid_at is not None and payment.amount.amount > 0:
                 pick_journal(payment.method, reference, rules)
-        job.columns = pick_place(order, reference, rules)
+        job.warehouse = routing.warehouse_of(order, routed(job), rules, reference)
+        job.columns = pick_place(order, reference, rules, job.warehouse)
         job.made = draft(order, currency, products, reference.services, taxes, rules.tolerance)
     except Impossible as no:
         job.outcome = no.outcome

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from counterfoil.connectors.odoo import customers, lines
-from counterfoil.connectors.odoo.accept import UPDATE, Accepting
+from counterfoil.connectors.odoo import customers, lines, routing
+from counterfoil.connectors.odoo.accept import UPDATE, Accepting, routed
 from counterfoil.connectors.odoo.client import QUIET
 from counterfoil.connectors.odoo.credits import Credits
 from counterfoil.connectors.odoo.customers import Parties
 from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.jobs import Desk, Job, decimal, many2one, newest, open_jobs, outcomes, result
+from counterfoil.connectors.odoo.lookups import Reference
 from counterfoil.connectors.odoo.payments import Payments, owed
 from counterfoil.connectors.odoo.translate import Draft, Row, below, line_fields, line_row
 from counterfoil.connectors.odoo.versions import Names
@@ -76,7 +78,8 @@ class Amending:
         async def one(job: Job) -> None:
             assert job.made is not None
             there = standing.get(job.odoo_id, [])
-            job.made = lines.aimed(job.made, there, taken_off)
+            made = routing.placed(job.made, routed(job), _warehouse(job, reference), reference)
+            job.made = lines.aimed(made, there, taken_off)
             await self._one(job, job.made, parties[job.order.canonical_id], there, names)
 
         await self.desk.each(ready, one)
@@ -104,8 +107,12 @@ class Amending:
             await self.payments.match(await self.credits.take_all_back(job))
         fields = ["id", *addresses.values()]
         head = [job.external_id, *(str(COLUMNS[column](who)) for column in addresses.values())]
-        cells = [line_row(row, made.currency, names) for row in touched]
-        fields += line_fields(names) if cells else []
+        # what ships already keeps its place; only lines that are new go where they are routed to
+        routes = {line["external_id"]: routing.standing_route(line, names.line_route) for line in there}
+        rows = [replace(row, route=routes.get(row.external_id.partition(".")[2], row.route)) for row in touched]
+        parted = any(row.route for row in rows)
+        cells = [line_row(row, made.currency, names, parted) for row in rows]
+        fields += line_fields(names, routed=parted) if cells else []
         _, messages = await self.client.load("sale.order", fields, below(head, cells) if cells else [head], AMEND)
         if messages:
             raise Failure(load_failed(messages))
@@ -173,6 +180,12 @@ class Amending:
                 f"{versions}",
                 "Agree with the customer on a return, a second order or a refund; then resolve this.",
             )
+
+
+def _warehouse(job: Job, reference: Reference) -> str:
+    """The short name of the warehouse that the order has in Odoo."""
+    number = many2one(job.state.get("warehouse_id"))
+    return next((code for code, id_ in reference.warehouses.items() if id_ == number), "")
 
 
 def _before(job: Job) -> Order | None:

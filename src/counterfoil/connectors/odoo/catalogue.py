@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from counterfoil.connectors.odoo import kits
+from counterfoil.connectors.odoo.kits import Kits
 from counterfoil.connectors.odoo.prices import DEEPEST, ITEM_FIELDS, Article, Book, exact, rules
 from counterfoil.connectors.odoo.watching import KEEP, Changed, Reader, Row, Watch, iso, number, stamp
 from counterfoil.hub.contract import Failure, Kind, Outcome
@@ -48,7 +50,7 @@ class Catalogue:
     """
 
     def __init__(self, reader: Reader, pricelist: str = "", language: str = "") -> None:
-        self.reader, self.pricelist = reader, pricelist
+        self.reader, self.pricelist, self.kits = reader, pricelist, Kits(reader)
         self.context = {"lang": language} if language else {}
         self._shared: _Shared | None = None
         self._list = 0
@@ -57,7 +59,7 @@ class Catalogue:
 
     async def watches(self) -> tuple[Watch, ...]:
         """What to watch: rules only of the pricelist that counts. Raises Failure."""
-        always = (TEMPLATES, VARIANTS, OPTIONS, CATEGORIES)
+        always = (TEMPLATES, VARIANTS, OPTIONS, CATEGORIES, *await self.kits.watches())
         if not self.pricelist:
             return always
         return (*always, Watch(RULES.model, RULES.owner, RULES.marks, (await self._our_rules(),)))
@@ -67,13 +69,15 @@ class Catalogue:
         found: set[int] = set()
         touched: dict[str, list[int]] = defaultdict(list)
         for change in changes:
-            if change.watch.model in (CATEGORIES.model, RULES.model):
+            if change.watch.model in (CATEGORIES.model, RULES.model, kits.LINES.model):
                 touched[change.watch.model].append(change.row["id"])
             else:
                 found.add(change.owner)
         if categories := touched[CATEGORIES.model]:
             self._shared = None  # the new name is wanted
             found |= await self._of_categories(categories)
+        if lines := touched[kits.LINES.model]:
+            found |= await self.kits.of_lines(lines)
         if items := touched[RULES.model]:
             found |= await self._of_rules([["id", "in", items]])
         return sorted(found - {0})
@@ -163,6 +167,7 @@ class Catalogue:
         values = await self._options(variants)
         images = await self._images([t["id"] for t in templates], [v["id"] for v in variants])
         book = await self._book(templates, variants, shared)
+        made = await self._kits(templates, variants, values, shared)
         bodies: dict[str, Mapping[str, Any]] = {}
         for row in templates:
             own = [v for v in variants if number(v["product_tmpl_id"]) == row["id"]]
@@ -174,7 +179,8 @@ class Catalogue:
                 "name": row["name"],
                 "description": row["description_sale"] or "",
                 "sellable": bool(row["sale_ok"] and row["active"]),
-                "tracked": names.is_storable()[2] == row[storable] and not row.get("is_kits"),
+                "tracked": (names.is_storable()[2] == row[storable] and not row.get("is_kits"))
+                or any(v["id"] in made for v in own),  # of a kit there is what its parts make
                 "taxes": _taxes(row, shared),
                 "category": _path(number(row["categ_id"]), shared),
                 "image": images.get(("product.template", row["id"]), ""),
@@ -189,6 +195,7 @@ class Catalogue:
                         "image": images.get(("product.product", v["id"]), ""),
                         **(priced := self._prices(article, book, shared, at)),
                         "cost": _cost(article, row, priced["currency"], shared),
+                        **({"parts": made[v["id"]]} if v["id"] in made else {}),
                     }
                     for v, article in zip(own, articles, strict=True)
                 ],
@@ -206,6 +213,18 @@ class Catalogue:
             found["starts"] = iso(priced.starts) if priced.starts else ""
             found["ends"] = iso(priced.ends) if priced.ends else ""
         return found
+
+    async def _kits(
+        self,
+        templates: Sequence[Row],
+        variants: Sequence[Row],
+        values: Mapping[int, tuple[int, list[str]]],
+        shared: _Shared,
+    ) -> Mapping[int, list[tuple[int, str]]]:
+        """What the kits among them are made of, by variant; where a product does not say that it is one (14), ask."""
+        are_kits = {t["id"] for t in templates if t.get("is_kits", True)}
+        own = [v for v in variants if number(v["product_tmpl_id"]) in are_kits]
+        return await self.kits.read(own, {id_: line for id_, (line, _) in values.items()}, shared.company)
 
     async def _options(self, variants: Sequence[Row]) -> dict[int, tuple[int, list[str]]]:
         """(attribute line, [attribute, value]) by number."""

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from counterfoil.connectors.odoo.calendar import Calendars
+from counterfoil.connectors.odoo.calendar import examine as calendars_of
 from counterfoil.connectors.odoo.catalogue import OWN_SKUS, Catalogue
 from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.lookups import Lookups, Reference
@@ -63,11 +65,13 @@ async def examine(client: Client, lookups: Lookups, catalogue: Catalogue) -> lis
         findings += await _safely(look.__name__.strip("_"), look, client)
     findings += await _safely("reference data", lambda _: _reference(lookups), client)
     findings += await _safely("mappings", lambda _: _mappings(client, lookups), client)
+    findings += await _safely("routing", lambda _: _routing(lookups), client)
     findings += await _safely("taxes abroad", lambda _: _taxes_abroad(client, lookups), client)
     for look in (_companies, _warehouses, _carriers, _invoicing, _skus):
         findings += await _safely(look.__name__.strip("_"), look, client)
     findings += await _safely("pricelist", lambda _: _pricelist(catalogue), client)
-    return findings
+    staff = Calendars(Reader(client), lookups.rules.staff)
+    return findings + await _safely("calendars", lambda _: calendars_of(staff), client)
 
 
 async def _safely(check: str, look: Any, client: Client) -> list[Finding]:
@@ -111,6 +115,24 @@ async def _rights(client: Client) -> list[Finding]:
         remedy = f"Give the key's user these groups: {GROUPS}."
         return [Finding("rights", Mark.FAILED, f"the user may not {', '.join(missing)}", remedy)]
     return [Finding("rights", Mark.OK, "orders, customers, payments and invoices may be written, stock may be read")]
+
+
+async def _routing(lookups: Lookups) -> list[Finding]:
+    """Every warehouse that orders are routed to is there, and a line can ask to ship from it."""
+    routed = lookups.rules.routed
+    if not routed:
+        return []
+    reference = await lookups.reference()
+    lost = sorted(routed - reference.warehouses.keys())
+    if lost:
+        remedy = f"Correct the codes under places in the blueprint; Odoo has {', '.join(sorted(reference.warehouses))}."
+        return [Finding("routing", Mark.FAILED, f"Odoo has no warehouse {', '.join(lost)}", remedy)]
+    closed = sorted(routed - reference.routes.keys())
+    if closed and len(routed) > 1:
+        found = f"no line can ask to ship from {', '.join(closed)}: orders from several places will wait for a person"
+        remedy = "Tick Sales Order Lines on their delivery routes (Inventory, Configuration, Routes)."
+        return [Finding("routing", Mark.WARNING, found, remedy)]
+    return [Finding("routing", Mark.OK, f"lines can ship from {', '.join(sorted(routed))}")]
 
 
 def _only_for_administrators(check: str, failure: Failure) -> list[Finding]:

@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from counterfoil.connectors.odoo import catalogue, fulfilments, people, stocks
+from counterfoil.connectors.odoo import calendar, catalogue, fulfilments, people, stocks
+from counterfoil.connectors.odoo.calendar import Calendars
 from counterfoil.connectors.odoo.catalogue import Catalogue
 from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.fulfilments import Fulfilments
 from counterfoil.connectors.odoo.people import People
+from counterfoil.connectors.odoo.rules import NOBODY, Staff
 from counterfoil.connectors.odoo.stocks import Stocks
 from counterfoil.connectors.odoo.watching import Changed, Reader, Seen, Watch, changed, iso, moment_of, stamp
-from counterfoil.hub.contract import Feed, Page, Raw
+from counterfoil.hub.contract import AGAIN, Feed, Page, Raw
 
 OFTEN, SELDOM = 2.0, 30.0
 """Seconds between two looks: for orders and stock, for products and customers."""
@@ -46,6 +48,7 @@ class Timing:
     walk_stock: float = 900.0
     walk_products: float = 86400.0
     walk_orders: float = 86400.0
+    walk_calendars: float = 60.0
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
@@ -71,6 +74,7 @@ def timing(system: str, settings: Mapping[str, str]) -> Timing:
         walk_stock=seconds("reconcile_stock", usual.walk_stock),
         walk_products=seconds("reconcile_products", usual.walk_products),
         walk_orders=seconds("reconcile_orders", usual.walk_orders),
+        walk_calendars=seconds("reconcile_calendars", usual.walk_calendars),
     )
 
 
@@ -82,12 +86,16 @@ class Sources:
     stocks: Stocks
     catalogue: Catalogue
     people: People
+    calendars: Calendars
 
     @classmethod
-    def of(cls, client: Client, pricelist: str = "", language: str = "") -> Sources:
-        """Of the Odoo behind `client`, with one Reader for all."""
+    def of(
+        cls, client: Client, pricelist: str = "", language: str = "", staff: Staff = NOBODY, own: Sequence[str] = ()
+    ) -> Sources:
+        """Of the Odoo behind `client`, with one Reader for all. `own`: fields of customers that are read besides."""
         reader = Reader(client)
-        return cls(Fulfilments(reader), Stocks(reader), Catalogue(reader, pricelist, language), People(reader))
+        goods = Catalogue(reader, pricelist, language)
+        return cls(Fulfilments(reader), Stocks(reader), goods, People(reader, own), Calendars(reader, staff))
 
 
 class Source(Protocol):
@@ -236,6 +244,9 @@ class PolledStock(Polled):
         """The rows of the Odoo that is polled."""
         return self.source.reader
 
+    async def _also(self, cursor: dict[str, Any], now: datetime) -> set[int]:
+        return {int(number) for number in cursor.pop(AGAIN, ())}
+
     async def _domain(self) -> list[Any]:
         return await self.source.everything()
 
@@ -281,6 +292,35 @@ class PolledPeople(Polled):
         return self.source.reader
 
 
+class PolledCalendars(Polled):
+    """The staff's calendars. An event that is deleted leaves no trace, so they are read again whole every minute."""
+
+    model = "res.users"
+    source: Calendars
+
+    @property
+    def reader(self) -> Reader:
+        """The rows of the Odoo that is polled."""
+        return self.source.reader
+
+    async def _changed(self, since: str) -> list[Changed]:
+        found = await super()._changed(since)
+        for each in found:  # Odoo hides when a private one was written: it is news for as long as it is found
+            each.row["write_date"] = each.row["write_date"] or since
+        return found
+
+    async def _also(self, cursor: dict[str, Any], now: datetime) -> set[int]:
+        everybody = await self.source.everybody()
+        return set() if cursor.get("staff") == everybody else set(everybody)
+
+    def _moved(self, cursor: Mapping[str, Any], now: datetime, found: bool) -> dict[str, Any]:
+        moved = super()._moved(cursor, now, found)
+        return moved | ({"staff": self.source.known} if moved else {})
+
+    async def _domain(self) -> list[Any]:
+        return [["id", "in", await self.source.everybody()]]
+
+
 def receipt(kind: str, object_id: str, body: Mapping[str, Any], read_at: str) -> Raw:
     """A composite as a receipt: keys sorted, so that what is unchanged looks unchanged."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -305,4 +345,9 @@ def feeds(source: Sources, timing: Timing) -> tuple[Feed, ...]:
         ),
         ("customers", PolledPeople(source.people, "customer", people.BATCH, seldom, 0.0, timing.overlap)),
     )
-    return tuple(Feed(name, each.kind, each.every, each.poll) for name, each in polled)
+    if source.calendars.people.staff.users:
+        read = PolledCalendars(
+            source.calendars, "calendar", calendar.BATCH, often, timing.walk_calendars, timing.overlap
+        )
+        polled += (("calendar", read),)
+    return tuple(Feed(name, each.kind, each.every, each.poll, again=name == "stock") for name, each in polled)

@@ -117,6 +117,12 @@ def uses(names: Names) -> dict[str, Use]:
         ),
         "stock.quant": Use(fields("product_id quantity reserved_quantity write_date"), optional=True),
         "stock.warehouse": Use(fields("code view_location_id"), optional=True),
+        "calendar.event": Use(
+            fields("name start stop allday active show_as user_id partner_ids location description privacy write_date"),
+            made=True,
+            optional=True,
+        ),
+        "calendar.attendee": Use(fields("event_id partner_id state write_date"), optional=True),
         "ir.model.data": Use(fields("module name model res_id")),
     }
 

@@ -45,6 +45,7 @@ class Fulfilments:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self._customers: tuple[float, frozenset[int]] = (0.0, frozenset())
+        self._places: tuple[float, dict[int, str]] = (0.0, {})
 
     async def watches(self) -> tuple[Watch, ...]:
         """What to watch in this Odoo, by the modules it has. Raises Failure."""
@@ -129,10 +130,13 @@ class Fulfilments:
     async def _shipments(self, orders: Sequence[int]) -> tuple[list[Row], list[Row]]:
         if not orders or not await self._has_stock():
             return [], []
-        fields = ["sale_id", "name", "state", "backorder_id", "date_done"]
+        fields = ["sale_id", "name", "state", "backorder_id", "date_done", "picking_type_id"]
         optional = ["carrier_id", "carrier_tracking_ref", "carrier_tracking_url"]  # of the modules for carriers
         domain = [["sale_id", "in", list(orders)]]
         pickings = await self.reader.rows("stock.picking", domain, fields, optional, named=True)
+        places = await self._place_codes() if pickings else {}
+        for row in pickings:
+            row["place"] = places.get(number(row.pop("picking_type_id")), "")
         done = (await self.reader.client.names()).move_done
         fields = ["picking_id", "product_id", "product_uom_qty", done, "state", "sale_line_id"]
         fields += ["location_id", "location_dest_id"]
@@ -141,6 +145,17 @@ class Fulfilments:
         for row in moves:
             row["done"] = row.pop(done)
         return pickings, moves
+
+    async def _place_codes(self) -> dict[int, str]:
+        """The code of the warehouse of each kind of transfer."""
+        at, known = self._places
+        if not at or time.monotonic() - at > KEEP:
+            rows = await self.reader.rows("stock.warehouse", [], ["code"])
+            codes = {row["id"]: str(row["code"]) for row in rows}
+            kinds = await self.reader.rows("stock.picking.type", [], ["warehouse_id"])
+            known = {row["id"]: codes.get(number(row["warehouse_id"]), "") for row in kinds}
+            self._places = (time.monotonic(), known)
+        return known
 
     async def _customer_places(self) -> frozenset[int]:
         """Locations that stand for customers: what goes there was shipped, what comes from there was returned."""

@@ -34,6 +34,8 @@ class Job:
     odoo_id: int = 0
     made: Draft | None = None
     columns: Mapping[str, str] = field(default_factory=dict)  # of `load()`, besides those of every order
+    warehouse: str = ""  # the order's own, by short name; '': Odoo's choice
+    ships: Mapping[str, str] = field(default_factory=dict)  # what ships from where, in words, of an order just made
     state: dict[str, Any] = field(default_factory=dict)
     payment: str = ""
     outcome: Outcome | None = None
@@ -119,7 +121,7 @@ class Desk:
         if not jobs:
             return
         names = await self.names()
-        fields = [*STATE, *names.order_state_fields()]
+        fields = [*STATE, *names.order_state_fields(), *(["warehouse_id"] if self.lookups.rules.routed else [])]
         ids = [job.odoo_id for job in jobs]
         rows = {r["id"]: r for r in await self.client.call("sale.order", "read", ids=ids, fields=fields)}
         for job in jobs:
@@ -157,6 +159,7 @@ class Desk:
         fields = ["order_id", "product_id", "name", "product_uom_qty", "qty_delivered", "qty_invoiced"]
         fields += ["qty_to_invoice", "price_unit", "price_subtotal", "price_tax", names.line_taxes]
         fields += ["extra_tax_data"] if names.outside_taxes else []
+        fields += [names.line_route] if self.lookups.rules.routed else []
         domain = [["order_id", "in", list(orders)], ["display_type", "=", False]]
         rows = await self.client.search_read("sale.order.line", domain, fields, order="id")
         known = await self.names_of("sale.order.line", [row["id"] for row in rows])
@@ -200,6 +203,8 @@ def result(job: Job) -> dict[str, Any]:
         "tax": f"{decimal(state['amount_tax']):f}",
         "currency": state["currency_id"][1],
     }
+    if job.ships:
+        kept["ships_from"] = dict(job.ships)
     if job.payment:
         kept["payment"] = job.payment
     if job.made is not None and job.made.rounding:

@@ -42,6 +42,7 @@ class Reference:
     services: Mapping[str, int]
     banks: tuple[str, ...] = ()  # codes of the journals that take money
     warehouses: Mapping[str, int] = field(default_factory=dict)  # by short name; only where the blueprint names one
+    routes: Mapping[str, int] = field(default_factory=dict)  # by warehouse: the route of a line that ships from there
     pricelists: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by name or external id; and its currency
 
 
@@ -89,6 +90,7 @@ class Lookups:
             for s in await call("res.country.state", [], ["code", "country_id"])
         }
         named = [t.odoo for t in self.rules.taxes if "." in t.odoo]
+        houses, routes = await self._warehouses(company["id"])
         return Reference(
             at=now,
             company=company["id"],
@@ -101,13 +103,32 @@ class Lookups:
             states=states,
             services=await self._services(),
             banks=tuple(row["code"] for row in books if row["type"] in ("bank", "cash")),
-            warehouses=await self._warehouses(company["id"]) if self.rules.warehouses else {},
+            warehouses=houses,
+            routes=routes,
             pricelists=await self._pricelists(lists) if self.rules.pricelists else {},
         )
 
-    async def _warehouses(self, company: int) -> dict[str, int]:
-        rows = await self.client.search_read("stock.warehouse", [["company_id", "=", company]], ["code"])
-        return {row["code"]: row["id"] for row in rows}
+    async def _warehouses(self, company: int) -> tuple[dict[str, int], dict[str, int]]:
+        """The warehouses by short name, and the routes by which lines ship from them; only where they are needed."""
+        if not (self.rules.warehouses or self.rules.pickups or self.rules.routed):
+            return {}, {}
+        names, fields = await self.client.names(), ["code", "delivery_route_id", "out_type_id"]
+        rows = await self.client.search_read("stock.warehouse", [["company_id", "=", company]], fields)
+        houses = {row["code"]: row["id"] for row in rows}
+        if not self.rules.routed:
+            return houses, {}
+        if names.line_follows_route:
+            # Odoo leaves out routes that may not be chosen on lines where it reads those of a line (19, many2many)
+            ids = {row["delivery_route_id"][0]: row["code"] for row in rows if row["delivery_route_id"]}
+            domain = [["id", "in", sorted(ids)], ["sale_selectable", "=", True]]
+            found = await self.client.search_read("stock.route", domain, ["id"])
+            return houses, {ids[row["id"]]: row["id"] for row in found}
+        # the order's warehouse would win over the delivery route of another one: a rule of no warehouse is needed
+        kinds = {row["out_type_id"][0]: row["code"] for row in rows if row["out_type_id"]}
+        domain = [["picking_type_id", "in", sorted(kinds)], ["warehouse_id", "=", False], ["action", "!=", "push"]]
+        domain += [["route_id.sale_selectable", "=", True]]
+        found = await self.client.search_read("stock.rule", domain, ["picking_type_id", "route_id"], order="id desc")
+        return houses, {kinds[row["picking_type_id"][0]]: row["route_id"][0] for row in found}
 
     async def _pricelists(self, lists: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
         """Those whose name is theirs alone, and those that the blueprint names by external id."""
@@ -318,14 +339,14 @@ def pick_journal(method: str, reference: Reference, rules: Rules) -> int:
     return reference.journals[code]
 
 
-def pick_place(order: Order, reference: Reference, rules: Rules) -> dict[str, str]:
-    """Warehouse and pricelist that the blueprint gives the orders of this shop, as columns of `load()`.
+def pick_place(order: Order, reference: Reference, rules: Rules, house: str) -> dict[str, str]:
+    """The warehouse `house` ('': Odoo's own choice) and the shop's pricelist, as columns of `load()`.
 
     Raises Impossible where Odoo has no such thing, or a pricelist of another currency.
     """
     columns: dict[str, str] = {}
-    house, listed = rules.warehouses.get(order.system), rules.pricelists.get(order.system)
-    if house is not None:
+    listed = rules.pricelists.get(order.system)
+    if house:
         if house not in reference.warehouses:
             raise _no_place(order, "warehouse", house, list(reference.warehouses))
         columns["warehouse_id/.id"] = str(reference.warehouses[house])

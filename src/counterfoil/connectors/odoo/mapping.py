@@ -39,7 +39,9 @@ BOOK = How("price", "of the pricelist, with campaigns; without one the list pric
 CODES = How("by warehouse", "on hand, going out and coming in, by the warehouse's short name")
 TAXES = How("names", "of its sales taxes, joined with +")
 PICTURE = How("picture", "its checksum, and an address made by `image_url`")
-STORABLE = How("storable", "whether Odoo counts it; kits are not")
+KITS = How("kits", "bills of type kit, their parts in the parts' own units")
+DAY = How("day", "of a whole day, whose times mean nothing")
+STORABLE = How("storable", "whether Odoo counts it, or a kit's parts")
 
 # --- customers: columns and values are made of these rows -----------------------------------------------------------
 
@@ -192,6 +194,7 @@ PRODUCT = (
     Row("product", "description", ("description_sale",), IN),
     Row("product", "sellable", ("sale_ok", "active"), IN),
     Row("product", "tracked", ("is_storable",), IN, STORABLE, "type up to 17"),
+    Row("product", "kits", ("mrp.bom", "mrp.bom.line"), IN, KITS, "where the module mrp is there"),
     Row("product", "tax_class", ("taxes_id",), IN, TAXES),
     Row("product", "prices_include_tax", ("taxes_id",), IN),
     Row("product", "category", ("categ_id",), IN, PATH),
@@ -210,6 +213,29 @@ STOCK = (
     Row("stock", "id", ("id",), IN),
     Row("stock", "sku", ("default_code",), IN),
     Row("stock", "places", ("stock.quant", "stock.move"), IN, CODES),
+)
+
+# --- calendars ------------------------------------------------------------------------------------------------------
+
+CALENDAR = (
+    Row("calendar", "user", ("res.users",), IN, How("user", "by login, else by name")),
+    Row("calendar", "engagements[].id", ("calendar.event.id",), IN),
+    Row("calendar", "engagements[].starts_at", ("calendar.event.start",), IN, UTC),
+    Row("calendar", "engagements[].ends_at", ("calendar.event.stop",), IN, UTC),
+    Row("calendar", "engagements[].first_day", ("calendar.event.start",), IN, DAY),
+    Row("calendar", "engagements[].last_day", ("calendar.event.stop",), IN, DAY),
+    Row("calendar", "engagements[].appointment", ("external id",), IN, note="where it is one of ours"),
+)
+APPOINTMENT = (
+    Row("appointment", "id", ("id",), OUT, How("external id", "`counterfoil.<channel>_appointment_<id>`")),
+    Row("appointment", "title", ("name",), OUT, note="and the customer's name"),
+    Row("appointment", "starts_at", ("start",), OUT, UTC),
+    Row("appointment", "ends_at", ("stop",), OUT, UTC),
+    Row("appointment", "user", ("user_id", "partner_ids"), OUT, How("user", "by login, else by name")),
+    Row("appointment", "visitor", ("description",), OUT, HTML),
+    Row("appointment", "visitor.email", ("partner_ids",), OUT, How("partner", "the one that has it; none is made")),
+    Row("appointment", "location", ("location",), OUT),
+    Row("appointment", "type", ("appointment_type_id",), OUT, note="in Enterprise; never run"),
 )
 
 # --- states ---------------------------------------------------------------------------------------------------------
@@ -232,7 +258,7 @@ def _states(object_: str) -> dict[str, str]:
 ORDER_STATES = {theirs: ErpState(ours) for theirs, ours in _states("order").items()}
 SHIPMENT_STATES = {theirs: ShipmentState(ours) for theirs, ours in _states("shipment").items()}
 
-ROWS = (*ORDER, *FULFILMENT, *CUSTOMER, *PRODUCT, *STOCK)
+ROWS = (*ORDER, *FULFILMENT, *CUSTOMER, *PRODUCT, *STOCK, *CALENDAR, *APPOINTMENT)
 _OPEN = {"client_order_ref", "note"}
 """Of what the hub writes, these may be made otherwise."""
 _KEPT = {field for row in (*ORDER, *FULFILMENT) for field in row.theirs if field not in _OPEN}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from counterfoil.connectors.odoo.watching import KEEP, Changed, Reader, Row, Watch, number
@@ -15,15 +16,15 @@ PARTNERS = Watch("res.partner", "parent_id", PLACE, (["partner_share", "=", True
 
 
 class People:
-    """Reads customers."""
+    """Reads customers; `own` are fields of partners that are read besides: the retailer's own, such as a hold."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
+    def __init__(self, reader: Reader, own: Sequence[str] = ()) -> None:
+        self.reader, self.own = reader, tuple(own)
         self._codes: tuple[float, dict[int, str], dict[int, str]] = (0.0, {}, {})
 
     async def watches(self) -> tuple[Watch, ...]:
         """Partners."""
-        return (PARTNERS,)
+        return (replace(PARTNERS, marks=(*PLACE, *self.own)),)
 
     async def owners(self, changes: Iterable[Changed]) -> list[int]:
         """The top-level partners that changed rows belong to, each once."""
@@ -32,7 +33,7 @@ class People:
     async def read(self, partners: Sequence[int]) -> dict[str, Mapping[str, Any]]:
         """Bodies by partner: people and companies that can be known again. Raises Failure."""
         domain = [["id", "in", list(partners)], ["parent_id", "=", False], *PARTNERS.domain, ["active", "=", True]]
-        fields = [*PLACE, "vat", "is_company"]
+        fields = [*PLACE, "vat", "is_company", *self.own]
         found = await self.reader.rows("res.partner", domain, fields)
         found = [row for row in found if row["email"] or row["vat"] or row["phone"]]
         domain = [["parent_id", "in", [row["id"] for row in found]], ["type", "in", ["invoice", "delivery"]]]
@@ -53,6 +54,7 @@ class People:
                 "home": _place(row, countries, states),
                 "invoice": _place(places["invoice"], countries, states),
                 "delivery": _place(places["delivery"], countries, states),
+                **({"own": {name: row[name] for name in self.own}} if self.own else {}),
             }
         return bodies
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from counterfoil.connectors.odoo.fulfilments import CANONICAL
 from counterfoil.connectors.odoo.mapping import ADDRESS, ORDER_STATES, SHIPMENT_STATES
 from counterfoil.connectors.odoo.translate import shop_line
-from counterfoil.connectors.odoo.watching import number
+from counterfoil.connectors.odoo.watching import moment_of, number
 from counterfoil.hub.contract import BadPayload, Observed, Raw
+from counterfoil.retail.appointment import CalendarWeek, Engagement
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.fulfilment import (
     FulfilledLine,
@@ -56,6 +57,7 @@ def decode(system: str, raw: Raw, url: str = "", image_url: str = "") -> Observe
         "stock": lambda body: stock_level(system, body),
         "product": lambda body: product(system, body, image_url or IMAGE_URL, url),
         "customer": lambda body: account(system, body),
+        "calendar": lambda body: calendar_week(system, body),
     }
     if raw.kind not in readers:
         raise BadPayload("not_expected", f"Nothing of the kind {raw.kind!r} is expected to arrive from Odoo.")
@@ -167,6 +169,8 @@ def _shipments(
             done_at=datetime.fromisoformat(done_at).replace(tzinfo=UTC) if done_at else None,
             # the back-order of a pick within the house follows no shipment
             follows=str(number(picking["backorder_id"]) or "") if ways & {"out", "back"} else "",
+            place=str(picking.get("place", "")),
+            ready="out" in ways and all(move["state"] == "assigned" for move in live),
             items=tuple(items.values()),
         )
     ]
@@ -226,6 +230,11 @@ def product(system: str, body: Body, image_url: str, url: str = "") -> Product:
         image=Image(digest=digest, url=image_url.format(**named, **picture)) if digest else None,
         # bodies kept by earlier versions have none
         costs=tuple((str(int(row["id"])), Decimal(row["cost"])) for row in body["variants"] if row.get("cost")),
+        kits=tuple(
+            (str(int(row["id"])), tuple((str(int(part)), Decimal(units)) for part, units in row["parts"]))
+            for row in body["variants"]
+            if row.get("parts")
+        ),
         variants=tuple(_variant(row, image_url, named) for row in body["variants"]),
     )
 
@@ -269,7 +278,34 @@ def account(system: str, body: Body) -> Account:
         ),
         billing=_address(body["invoice"]) if body["invoice"] else home,
         shipping=_address(body["delivery"]) if body["delivery"] else Address(),
+        extra={name: _own(value) for name, value in body.get("own", {}).items()},
     )
+
+
+def _own(value: Any) -> bool | int | str:
+    """Of a record it points to, what that is called; a number with a fraction as text."""
+    value = value[1] if isinstance(value, list) and len(value) == 2 else value
+    return value if isinstance(value, bool | int | str) else str(value)
+
+
+def calendar_week(system: str, body: Body) -> CalendarWeek:
+    """A week of a user's calendar. Of a whole day the times mean nothing. Raises ValueError and the like."""
+    return CalendarWeek(
+        system=system,
+        id=f"{int(body['number'])}@{body['week']}",
+        user=body["user"],
+        week=date.fromisoformat(body["week"]),
+        engagements=tuple(_engagement(row) for row in body["engagements"]),
+    )
+
+
+def _engagement(row: Body) -> Engagement:
+    times: dict[str, Any]
+    if row["allday"]:
+        times = {"first_day": row["start"][:10], "last_day": row["stop"][:10]}
+    else:
+        times = {"starts_at": moment_of(row["start"]), "ends_at": moment_of(row["stop"])}
+    return Engagement(id=str(int(row["id"])), appointment=row["appointment"], **times)
 
 
 def _address(row: Body) -> Address:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +49,19 @@ def standing(line: str, lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]
     return max(mine, key=lambda each: decimal(each["product_uom_qty"]), default=None)
 
 
+def standing_parts(line: str, lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The order lines that the shop's line stands on: one, or one for each place that its quantity ships from."""
+    mine = (each["external_id"] for each in lines if each["external_id"] and shop_line(each["external_id"]) == line)
+    names = dict.fromkeys(name.partition("_item_")[0] for name in mine)
+    return [found for name in names if (found := standing_at(name, lines)) is not None]
+
+
+def standing_at(name: str, lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The line of this external id (without module), or the one in use of those that its product was exchanged on."""
+    mine = [each for each in lines if each["external_id"].partition("_item_")[0] == name]
+    return max(mine, key=lambda each: decimal(each["product_uom_qty"]), default=None)
+
+
 def compose(
     external_id: str,
     refund: Refund,
@@ -74,16 +87,23 @@ def compose(
         if stands is None or part.kind is not LineKind.PRODUCT or part.quantity <= 0:
             made.append(CreditLine(row))
             continue
-        waiting = decimal(stands["product_uom_qty"]) - decimal(stands["qty_delivered"])
-        unshipped = min(max(waiting, Decimal(0)), part.quantity)
-        shipped = part.quantity - unshipped
-        first, second = split(row, unshipped, currency.unit)
-        if unshipped:
-            made.append(CreditLine(first, int(stands["id"])))
-        if shipped:
-            made.append(CreditLine(second))
-            if not whole:  # in full, nothing is said of goods: the customer may keep them
-                back[int(stands["id"])] = back.get(int(stands["id"]), Decimal(0)) + shipped
+        there, left = standing_parts(part.line, lines), part.quantity
+        for number, each in enumerate(there):
+            waiting = decimal(each["product_uom_qty"]) - decimal(each["qty_delivered"])
+            unshipped = min(max(waiting, Decimal(0)), left)
+            if unshipped:
+                first, row = split(row, unshipped, currency.unit)
+                name = first.external_id.removesuffix("_shipped") + (f"_part_{each['id']}" if number else "")
+                made.append(CreditLine(replace(first, external_id=name), int(each["id"])))
+                left -= unshipped
+        if left:
+            name = f"{row.external_id.removesuffix('_shipped')}_shipped"
+            made.append(CreditLine(replace(row, external_id=name)))
+        for each in there if not whole else ():  # in full, nothing is said of goods: the customer may keep them
+            some = left if each is there[-1] else min(decimal(each["qty_delivered"]), left)
+            if some:
+                back[int(each["id"])] = back.get(int(each["id"]), Decimal(0)) + some
+                left -= some
     made = [line for line in made if line.row.net or any(line.row.taxes.values()) or line.sale_line]
     rest = round_to(refund.amount.amount, currency.unit) - sum((line.row.total for line in made), Decimal(0))
     if rest or not made:

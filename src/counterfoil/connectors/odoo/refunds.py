@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from counterfoil.connectors.odoo.accept import UPDATE
+from counterfoil.connectors.odoo import routing
+from counterfoil.connectors.odoo.accept import UPDATE, routed
 from counterfoil.connectors.odoo.credits import CreditNote, Credits
 from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.jobs import Desk, Job, decimal, many2one, newest, open_jobs, outcomes, result
 from counterfoil.connectors.odoo.lines import Reduced, follow, lowered, reductions
 from counterfoil.connectors.odoo.lookups import Reference, pick_currency, pick_tax
 from counterfoil.connectors.odoo.payments import Payments
-from counterfoil.connectors.odoo.refundlines import Composed, Taxes, charge, compose, exceeds, is_in_full, standing
+from counterfoil.connectors.odoo.refundlines import (
+    Composed,
+    Taxes,
+    charge,
+    compose,
+    exceeds,
+    is_in_full,
+    standing,
+    standing_at,
+    standing_parts,
+)
 from counterfoil.connectors.odoo.shipping import Shipping
-from counterfoil.connectors.odoo.translate import MODULE, Currency, below, impossible, outside_taxes
+from counterfoil.connectors.odoo.translate import MODULE, below, impossible, outside_taxes
 from counterfoil.hub.contract import Failure, Item, Outcome, done
 from counterfoil.retail.money import round_to
 from counterfoil.retail.order import LineKind, Order, Refund
@@ -169,10 +181,10 @@ class Refunding:
         """Units that are not shipped go off the order; a return is prepared for those that come back."""
         lines = (await self.desk.lines([job.odoo_id])).get(job.odoo_id, [])
         taken_off = await reductions(self.desk, [line["id"] for line in lines])
-        currency = pick_currency(job.order, reference)
         taxes = self._taxes(job.order, refund, reference)
-        late = await self._lower(job, lines, taken_off, taxes, currency)
+        late = await self._lower(job, lines, taken_off, taxes, reference)
         back = await self._coming_back(job, refund, name, lines)
+        back = await self._less_requested(job, refund, back, lines) if back else back
         returns = await self.shipping.prepare_return(job, name, back)
         if late:
             raise impossible(
@@ -198,10 +210,32 @@ class Refunding:
         told = {part.line for part in refund.lines if part.quantity > 0 and part.kind is LineKind.PRODUCT}
         for row in found:
             line = ids[row["id"]].removeprefix(f"{name}_line_").removesuffix("_shipped")
-            stands = standing(line, lines)
-            if stands is not None and line in told and not row["sale_line_ids"]:
-                back[stands["id"]] = back.get(stands["id"], Decimal(0)) + decimal(row["quantity"])
+            if line not in told or row["sale_line_ids"]:
+                continue
+            there, left = standing_parts(line, lines), decimal(row["quantity"])
+            for each in there:
+                some = left if each is there[-1] else min(decimal(each["qty_delivered"]), left)
+                if some:
+                    back[each["id"]] = back.get(each["id"], Decimal(0)) + some
+                    left -= some
         return back
+
+    async def _less_requested(
+        self, job: Job, refund: Refund, back: Mapping[int, Decimal], lines: Sequence[Mapping[str, Any]]
+    ) -> dict[int, Decimal]:
+        """What of it has no return yet: units that the customer asked to return already stand for refunded ones, each
+        for one."""
+        requested = await self.shipping.coming_back(f"{job.name}_requested_")
+        if not requested:
+            return dict(back)
+        earlier = itertools.takewhile(lambda each: each.id != refund.id, filter(_counts, _refunds(job)))
+        for each in earlier:
+            name = f"{job.order.system}_refund_{each.id}"
+            own = await self.shipping.coming_back(f"{name}_return_")
+            for line, units in (await self._coming_back(job, each, name, lines)).items():
+                used = max(units - own.get(line, Decimal(0)), Decimal(0))
+                requested[line] = max(requested.get(line, Decimal(0)) - used, Decimal(0))
+        return {line: units - min(units, requested.get(line, Decimal(0))) for line, units in back.items()}
 
     async def _lower(
         self,
@@ -209,41 +243,35 @@ class Refunding:
         lines: Sequence[Mapping[str, Any]],
         taken_off: Mapping[int, Reduced],
         taxes: Taxes,
-        currency: Currency,
+        reference: Reference,
     ) -> list[str]:
         """Order lines keep what is not refunded; in words, what was shipped before that could be done."""
-        names = await self.desk.names()
+        names, currency = await self.desk.names(), pick_currency(job.order, reference)
         cells, late = [], []
+        prefix = f"{MODULE}.{job.name}_line_"
         for wanted in job.order.lines:
             stands = standing(wanted.id, lines)
-            less = taken_off.get(int(stands["id"])) if stands is not None else None
-            if stands is None or less is None:
+            if stands is None or not any(each["id"] in taken_off for each in standing_parts(wanted.id, lines)):
                 continue
-            aim = max(wanted.quantity - less.quantity, Decimal(0))
-            shipped, now = decimal(stands["qty_delivered"]), decimal(stands["product_uom_qty"])
-            if shipped > aim:
-                late.append(f"{(shipped - aim).normalize():f} × {wanted.name}")
-            aim = max(aim, shipped)
-            if now <= aim:
-                continue
-            parts = [(tax.code, tax.amount) for tax in wanted.taxes]
+            taxed = [(tax.code, tax.amount) for tax in wanted.taxes]
             product = int(stands["product_id"][0])
-            external_id = f"{MODULE}.{stands['external_id']}"
-            row = charge(
-                external_id,
-                wanted.name,
-                product,
-                wanted.quantity,
-                wanted.net,
-                parts,
-                wanted,
-                wanted.kind,
-                taxes,
-                currency,
-            )
-            row = lowered(row, less, aim)
-            values = [external_id, f"{row.quantity:f}", f"{row.price_unit:f}"]
-            cells.append(values + ([outside_taxes(row, currency)] if names.outside_taxes else []))
+            amounts = (product, wanted.quantity, wanted.net, taxed, wanted, wanted.kind, taxes, currency)
+            whole = charge(f"{prefix}{wanted.id}", wanted.name, *amounts)
+            for _, part in routing.parts_of(whole, routed(job), reference, currency.unit):
+                stands = standing_at(part.external_id.partition(".")[2], lines)
+                less = taken_off.get(int(stands["id"])) if stands is not None else None
+                if stands is None or less is None:
+                    continue
+                aim = max(part.quantity - less.quantity, Decimal(0))
+                shipped, now = decimal(stands["qty_delivered"]), decimal(stands["product_uom_qty"])
+                if shipped > aim:
+                    late.append(f"{(shipped - aim).normalize():f} × {wanted.name}")
+                aim = max(aim, shipped)
+                if now <= aim:
+                    continue
+                row = lowered(part, less, aim)
+                values = [f"{MODULE}.{stands['external_id']}", f"{row.quantity:f}", f"{row.price_unit:f}"]
+                cells.append(values + ([outside_taxes(row, currency)] if names.outside_taxes else []))
         if cells:
             columns = ["id", "product_uom_qty", "price_unit", *(["extra_tax_data"] if names.outside_taxes else [])]
             fields = ["id", *(f"order_line/{name}" for name in columns)]

@@ -23,11 +23,23 @@ class TaxRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Staff:
+    """Whose calendars are read: users by login or by name, and how many days ahead."""
+
+    users: tuple[str, ...] = ()
+    days: int = 0
+
+
+NOBODY = Staff()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How orders are taken over. `tolerance` is in the currency's smallest units.
 
-    `invoices`: invoices or credit notes are posted, beside the orders. `dialect`: fields that the blueprint
-    fills itself.
+    `routed`: the warehouses that orders may be routed to; `pickups`: their stores, where they are collected.
+    `invoices`: invoices or credit notes are posted, beside the orders.
+    `dialect`: fields that the blueprint fills itself.
     """
 
     match: tuple[str, ...] = ("email",)
@@ -37,4 +49,7 @@ class Rules:
     invoices: bool = False
     warehouses: Mapping[str, str] = field(default_factory=dict)  # shop → short name of the one that ships its orders
     pricelists: Mapping[str, str] = field(default_factory=dict)  # shop → name or external id
+    pickups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # shop → its way of collecting → warehouse
+    routed: frozenset[str] = frozenset()
     dialect: Dialect = PLAIN
+    staff: Staff = NOBODY

@@ -83,7 +83,7 @@ class Shipping:
         fields += [names.procurement_group] if names.procurement_group else []
         domain = [["sale_line_id", "in", sorted(wanted)], ["state", "!=", "cancel"], ["picking_id", "!=", False]]
         moves = await self.client.search_read("stock.move", domain, fields, order="id")
-        known = await self._made(refund)
+        known = await self._made(f"{refund}_return_")
         mine = {number for _, number in known}
         parts = _parts(moves, wanted, mine, names.move_done)
         numbers = [number for _, number in known]
@@ -93,8 +93,22 @@ class Shipping:
                 numbers.append(await self._make(job, refund, picking, part))
         return await self._confirm(numbers)
 
-    async def _made(self, refund: str) -> list[tuple[str, int]]:
-        prefix = f"{refund}_return_"
+    async def coming_back(self, prefix: str) -> dict[int, Decimal]:
+        """Units by order line in our returns whose external ids begin so, received or not."""
+        numbers = [number for _, number in await self._made(prefix)]
+        if not numbers:
+            return {}
+        done = (await self.desk.names()).move_done
+        domain = [["picking_id", "in", numbers], ["state", "!=", "cancel"]]
+        found: dict[int, Decimal] = {}
+        for row in await self.client.search_read(
+            "stock.move", domain, ["sale_line_id", "product_uom_qty", done, "state"]
+        ):
+            line, units = many2one(row["sale_line_id"]), row[done] if row["state"] == "done" else row["product_uom_qty"]
+            found[line] = found.get(line, Decimal(0)) + decimal(units)
+        return found
+
+    async def _made(self, prefix: str) -> list[tuple[str, int]]:
         domain = [["module", "=", MODULE], ["model", "=", "stock.picking"], ["name", "=like", f"{prefix}%"]]
         rows = await self.client.search_read("ir.model.data", domain, ["name", "res_id"])
         return [(row["name"], row["res_id"]) for row in rows if row["name"].startswith(prefix)]

@@ -71,6 +71,7 @@ class Row:
     price_unit: Decimal
     net: Decimal
     taxes: Mapping[int, Decimal]
+    route: str = ""  # numbers of the routes its delivery takes; '': as the order's warehouse delivers
 
     @property
     def total(self) -> Decimal:
@@ -110,7 +111,7 @@ def name_of(subject: str) -> str:
 def shop_line(external_id: str) -> str:
     """The shop's line id from a line's external id, '' where the line is not one of the shop's (rounding, by hand)."""
     _, found, line = external_id.rpartition("_line_")
-    return line.partition("_item_")[0] if found else ""
+    return line.partition("_item_")[0].partition("_from_")[0] if found else ""
 
 
 def check(order: Order) -> None:
@@ -262,9 +263,10 @@ ORDER_FIELDS = [
 LINE_FIELDS = ["id", "product_id/.id", "name", "product_uom_qty", "price_unit", "discount", "{taxes}/.id"]
 
 
-def line_fields(names: Names, relation: str = "order_line/") -> list[str]:
-    """The columns of `load()` for order lines."""
+def line_fields(names: Names, relation: str = "order_line/", routed: bool = False) -> list[str]:
+    """The columns of `load()` for order lines; `routed`: with the routes of their deliveries."""
     columns = [relation + name.format(taxes=names.line_taxes) for name in LINE_FIELDS]
+    columns += [f"{relation}{names.line_route}/.id"] if routed else []
     return [*columns, f"{relation}extra_tax_data"] if names.outside_taxes else columns
 
 
@@ -276,12 +278,13 @@ def own_columns(order: Order, dialect: Dialect) -> dict[str, str]:
     return {field: str(value) for field, value in found.items()}
 
 
-def load_fields(names: Names, more: Iterable[str] = ()) -> list[str]:
+def load_fields(names: Names, more: Iterable[str] = (), routed: bool = False) -> list[str]:
     """The columns of `load()` for orders with `more` fields of their own, and their lines."""
-    return [*ORDER_FIELDS, *(field for field in more if field not in ORDER_FIELDS), *line_fields(names)]
+    own = (field for field in more if field not in ORDER_FIELDS)
+    return [*ORDER_FIELDS, *own, *line_fields(names, routed=routed)]
 
 
-def line_row(row: Row, currency: Currency, names: Names) -> list[str]:
+def line_row(row: Row, currency: Currency, names: Names, routed: bool = False) -> list[str]:
     """One line for the columns of `line_fields`.
 
     The line's name is always sent: without it Odoo 19 recomputes every line for each line.
@@ -294,6 +297,7 @@ def line_row(row: Row, currency: Currency, names: Names) -> list[str]:
         f"{row.price_unit:f}",
         "0",  # the shop's discounts are in the price; left out, a pricelist's own would come on top
         ",".join(str(tax) for tax in row.taxes),
+        *([row.route] if routed else []),
     ]
     return [*values, outside_taxes(row, currency)] if names.outside_taxes else values
 
@@ -306,6 +310,7 @@ def load_rows(
     ship_to: int,
     names: Names,
     more: Mapping[str, str] = MappingProxyType({}),
+    routed: bool = False,
 ) -> list[list[str]]:
     """The rows of `load()` for one order: the order beside its first line, then a row a line.
 
@@ -325,7 +330,7 @@ def load_rows(
     ]
     head = [more.get(field, value) for field, value in zip(ORDER_FIELDS, head, strict=True)]
     head += [value for field, value in more.items() if field not in ORDER_FIELDS]
-    return below(head, [line_row(row, made.currency, names) for row in made.rows])
+    return below(head, [line_row(row, made.currency, names, routed) for row in made.rows])
 
 
 def below(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[list[str]]:

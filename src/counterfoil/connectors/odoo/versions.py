@@ -23,6 +23,8 @@ class Names:
     # sale.order
     line_taxes: str  # sale.order.line
     line_uom: str  # sale.order.line
+    line_route: str  # sale.order.line → the routes of its delivery
+    line_follows_route: bool  # and ships from the warehouse that its route pulls from, not from the order's alone
     order_locked: str  # boolean field of a locked order; '' where locked is the state 'done'
     confirmed_states: tuple[str, ...]
     delivery_status: str
@@ -103,6 +105,8 @@ V14 = Names(
     tried=True,
     line_taxes="tax_id",
     line_uom="product_uom",
+    line_route="route_id",
+    line_follows_route=False,  # its warehouse is the order's (sale_stock/models/sale_order.py, fields_get_16)
     order_locked="",  # state 'done' (fields_get_14)
     confirmed_states=("sale", "done"),
     delivery_status="",
@@ -175,6 +179,7 @@ V17 = replace(
     V16,
     major=17,
     tried=False,
+    line_follows_route=True,  # of 18 its warehouse is stored (fields_get_18); 17 is taken for the same
     order_locked="locked",
     confirmed_states=("sale",),
     pricelist_required=False,
@@ -208,6 +213,7 @@ V19 = replace(
     major=19,
     line_taxes="tax_ids",
     line_uom="product_uom_id",
+    line_route="route_ids",
     cancel_asks=False,
     outside_taxes=True,
     rounds_price_unit=False,
@@ -223,6 +229,7 @@ BY_VERSION = {each.major: each for each in (V14, V15, V16, V17, V18, V19)}
 MODELS = {
     "line_taxes": ("sale.order.line",),
     "line_uom": ("sale.order.line",),
+    "line_route": ("sale.order.line",),
     "order_locked": ("sale.order",),
     "delivery_status": ("sale.order",),
     "payment_memo": ("account.payment",),

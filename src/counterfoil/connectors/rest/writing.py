@@ -10,9 +10,10 @@ from counterfoil.connectors.overlay import Dialect, written
 from counterfoil.connectors.rest.client import Answer, Client, record_path
 from counterfoil.connectors.rest.reading import Shape, decode, id_of, raw_of, records_in
 from counterfoil.hub.contract import BadPayload, Failure, Item, Kind, Observed, Outcome, done, rejected
+from counterfoil.retail.availability import Policy
 from counterfoil.retail.fields import ALL, Owned, owned_in
 from counterfoil.retail.party import Account, normal_email
-from counterfoil.retail.product import StockLevel, StockRule
+from counterfoil.retail.product import StockLevel
 
 _WROTE = {
     "customer": frozenset({"customer", "billing", "shipping", "extra"}),
@@ -57,7 +58,8 @@ async def put(client: Client, shape: Shape, dialect: Dialect, kind: str, item: I
         fix = "Let the flow begin with what the shop says of its order: order.placed, order.changed, order.cancelled."
         return rejected("not_an_order", f"{item.event_type} tells nothing of the order itself.", fix)
     path, owned, key = _path(client, shape, kind), owned_in(item.data), item.link or item.subject
-    content = _content(dialect, kind, state if owned == ALL else only(state, owned.paths(kind)))
+    ours = state if owned == ALL else only(state, owned.paths(kind))
+    content = _content(dialect, kind, ours, item.data.get("quantity"))
     standing = await client.find(path, key)
     if standing is None and not item.link and kind == "customer" and shape.email:
         found = await _by_email(client, shape, dialect, Account.model_validate(state).customer.email)
@@ -128,12 +130,12 @@ NAMES = {"customer": "customers", "product": "products", "stock": "stock", "orde
 """The setting that holds the path of each kind of record."""
 
 
-def _content(dialect: Dialect, kind: str, state: Mapping[str, Any]) -> dict[str, Any]:
+def _content(dialect: Dialect, kind: str, state: Mapping[str, Any], quantity: Any = None) -> dict[str, Any]:
     told = dict(state)
     if kind == "stock" and "places" in told:
         level = StockLevel.model_validate(state)
         told["on_hand"] = _number(sum((place.on_hand for place in level.places), Decimal(0)))
-        told["available"] = StockRule().quantity(level)
+        told["available"] = quantity if isinstance(quantity, int) else level.to_sell(Policy())
     if dialect.fields.get(f"put_{kind}"):
         return {k: v for k, v in written(dialect, f"put_{kind}", {kind: told}).items() if v != ""}
     content: dict[str, Any] = known({name: value for name, value in told.items() if name not in _AGREED})

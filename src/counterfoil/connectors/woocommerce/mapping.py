@@ -210,6 +210,8 @@ _ADDRESSES = frozenset(f"{part}.{field}" for part in ("billing", "shipping") for
 _BUYER = ("email", "name", "company", "phone", "vat")
 OVERLAYS = {
     "customer": Overlays(IN, _ADDRESSES | frozenset(_BUYER)),
-    "order": Overlays(IN, _ADDRESSES | frozenset({"reference", "note", *(f"customer.{field}" for field in _BUYER)})),
+    "order": Overlays(
+        IN, _ADDRESSES | frozenset({"reference", "note", "pickup", *(f"customer.{field}" for field in _BUYER)})
+    ),
 }
 """What a blueprint may read otherwise; and `extra.NAME`, a field of one's own."""

@@ -35,8 +35,9 @@ class _Job:
 
 
 async def publish_stock(client: Client, channel: Channel, items: Sequence[Item]) -> list[Outcome]:
-    """Write the channel's quantity of each item's StockLevel (`data["state"]`); one outcome an item.
+    """Write the channel's quantity of each article (`data["quantity"]`, else of the StockLevel `data["state"]` alone).
 
+    One outcome an item.
     Idempotent: a quantity is written, never a difference, so a repeat after a lost answer changes nothing. What is
     not in the shop is done as `{"listed": False}`. An order of the shop between the reading of the level and this
     write is overwritten until the level that knows of it is published. Raises Failure for the shop as a whole.
@@ -58,7 +59,8 @@ def _job(item: Item, channel: Channel) -> _Job:
     sku = level.sku.strip()
     if "stock" not in channel.publish:
         return _Job(sku, outcome=done({"listed": False, "sku": sku, "because": "this channel's stock is its own"}))
-    return _Job(sku, channel.stock.quantity(level), place_of(item.link))
+    told = item.data.get("quantity")  # by the rules for this article, with what is taken of it and not in the level
+    return _Job(sku, told if isinstance(told, int) else level.to_sell(channel.stock), place_of(item.link))
 
 
 async def _look_up(client: Client, jobs: Sequence[_Job]) -> None:

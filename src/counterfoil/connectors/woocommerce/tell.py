@@ -21,6 +21,7 @@ from counterfoil.connectors.overlay import PLAIN, Dialect
 from counterfoil.connectors.woocommerce.client import Client
 from counterfoil.connectors.woocommerce.mapping import STATUSES, WORDS, plain_status
 from counterfoil.connectors.woocommerce.orders import number_of, observed_in, one_by_one, order_in, rows_in
+from counterfoil.connectors.woocommerce.translate import pickup_of
 from counterfoil.hub.contract import Item, Kind, Outcome, rejected
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, Invoice, Packed, Shipment, ShipmentState
 from counterfoil.retail.order import Status
@@ -64,11 +65,13 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What matters of the order as the shop has it; `status` is one of WooCommerce's own."""
+    """What matters of the order as the shop has it; `status` is one of WooCommerce's own, `pickup` the place where it
+    is collected."""
 
     status: str
     paid: bool
     told: frozenset[str]
+    pickup: str = ""
 
 
 def shown(data: Mapping[str, Any], dialect: Dialect = PLAIN) -> Shown:
@@ -77,7 +80,7 @@ def shown(data: Mapping[str, Any], dialect: Dialect = PLAIN) -> Shown:
     told = frozenset(key for row in rows for key in str(row.get("value") or "").split())
     status = plain_status(str(data.get("status")))
     own = dialect.statuses.get(status) if status not in STATUSES else None
-    return Shown(WORDS[own] if own else status, bool(data.get("date_paid_gmt")), told)
+    return Shown(WORDS[own] if own else status, bool(data.get("date_paid_gmt")), told, pickup_of(data)[1])
 
 
 def status_for(fulfilment: Fulfilment, order: Shown) -> tuple[str, str]:
@@ -104,12 +107,15 @@ def status_for(fulfilment: Fulfilment, order: Shown) -> tuple[str, str]:
     return (target, key) if allowed and key not in order.told else ("", "")
 
 
-def facts_of(fulfilment: Fulfilment) -> list[Fact]:
-    """Everything there is to tell, told or not, in the order of the shipments and then of the documents."""
+def facts_of(fulfilment: Fulfilment, pickup: str = "") -> list[Fact]:
+    """Everything there is to tell, told or not, in the order of the shipments and then of the documents; `pickup` is
+    where it is collected: then goods are ready, and do not leave."""
     facts: list[Fact] = []
     done = {s.id for s in fulfilment.shipments if s.state is ShipmentState.DONE}
     for shipment in sorted(fulfilment.shipments, key=_when):
-        if shipment.state is ShipmentState.DONE:
+        if pickup and not shipment.returned and (shipment.ready or shipment.state is ShipmentState.DONE):
+            facts.append(_ready(shipment, pickup))
+        elif shipment.state is ShipmentState.DONE:
             facts += [_returned(shipment)] if shipment.returned else _left(shipment)
         elif shipment.state is ShipmentState.OPEN and shipment.follows in done and not shipment.returned:
             facts.append(_later(shipment))
@@ -168,6 +174,12 @@ def plain(note: str) -> str:
 
 
 # --- words ------------------------------------------------------------------------------------------------------
+
+
+def _ready(shipment: Shipment, where: str) -> Fact:
+    begin = f"Ready to collect at {where} ({shipment.number}):"
+    text = _note(f"{begin} {_articles(shipment.items)}.")
+    return Fact(f"ready:{quote(shipment.id)}", text, ((_line(begin), ""),), shipping=True)
 
 
 def _left(shipment: Shipment) -> list[Fact]:
@@ -283,7 +295,7 @@ async def _tell(client: Client, system: str, manner: Manner, item: Item) -> Outc
     order = shown(data, manner.dialect)
     if order.status in OUT_OF_SIGHT:
         return _told(number, fulfilment, "", [], because=f"the order is in the shop's {order.status}")
-    facts = [fact for fact in facts_of(fulfilment) if fact.key not in order.told]
+    facts = [fact for fact in facts_of(fulfilment, order.pickup) if fact.key not in order.told]
     written = await _write_notes(client, number, facts, manner, order.status)
     if written and status_for(fulfilment, order)[0]:  # that took a while: what a person did meanwhile counts
         answer = await client.get(f"orders/{number}")

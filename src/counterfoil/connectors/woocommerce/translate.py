@@ -34,6 +34,7 @@ from counterfoil.retail.order import Discount, Line, LineKind, Order, Payment, R
 from counterfoil.retail.party import Address, Customer
 
 ERP_NUMBER = "_counterfoil_erp_number"
+PICKUPS = ("local_pickup", "pickup_location")
 REFUND_STATUS = "_wcpay_refund_status"  # WooPayments: successful, pending or failed, of the order's last refund
 MAX_SPREAD = 5  # smallest units that a rate's total may differ from its lines before it is left to `rounding`
 
@@ -96,9 +97,27 @@ def order_of(system: str, data: Mapping[str, Any], dialect: Dialect = PLAIN) -> 
         tax_told=Money(top.amount("total_tax"), currency),
         rounding=amount - parts,
         note=top.text("customer_note", ""),
+        pickup=pickup_of(data)[0],
         erp_number=next(reversed(erp_numbers(data)), ""),
     )
     return read(dialect, "order", order, data, clean)
+
+
+def pickup_of(data: Mapping[str, Any]) -> tuple[str, str]:
+    """How the order is collected, as the blueprint names it, and what the customer calls the place; '' if it is sent.
+
+    `local_pickup:3` is the method of a shipping zone with the number of its instance, `pickup_location:Paris` a
+    location of the block checkout, which has names only (LocalPickupUtils, PickupLocation of WooCommerce).
+    """
+    rows = data.get("shipping_lines")
+    for row in rows if isinstance(rows, list) else ():
+        method = row.get("method_id") if isinstance(row, Mapping) else None
+        if method not in PICKUPS:
+            continue
+        name = dict(meta_texts(row)).get("pickup_location", "")
+        which = name if method == "pickup_location" else str(row.get("instance_id") or "")
+        return ":".join(filter(None, (method, clean(which)))), name or clean(str(row.get("method_title") or ""))
+    return "", ""
 
 
 def erp_numbers(data: Mapping[str, Any]) -> list[str]:

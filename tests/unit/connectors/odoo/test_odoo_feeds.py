@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.unit.connectors.odoo.an_odoo import START, AnOdoo
 
 from counterfoil.connectors.odoo import Odoo
-from counterfoil.connectors.odoo.feeds import OFTEN, SELDOM, Bodies, Polled, Timing, timing
+from counterfoil.connectors.odoo.feeds import OFTEN, SELDOM, Bodies, Polled, PolledStock, Timing, timing
 from counterfoil.connectors.odoo.watching import Changed, Reader, Seen, Watch, changed, stamp
-from counterfoil.hub.contract import Page
+from counterfoil.hub.contract import AGAIN, Page
 
 ROWS = Watch("thing", "owner", ("mark",))
 
@@ -189,6 +189,19 @@ async def test_a_clock_that_was_set_back() -> None:
     put(odoo, 2, 1)
     told, _ = await drain(feed, cursor)
     assert told["2"] == 1
+
+
+async def test_stock_that_is_asked_for_is_read_once_whether_it_changed_or_not() -> None:
+    odoo = AnOdoo()
+    put(odoo, 1, 5)
+    put(odoo, 2, 7)
+    feed = PolledStock(Things(odoo), "stock", 3, 3600.0, 900.0, 120.0)  # type: ignore[arg-type]
+    feed.model = ""
+    odoo.later(500)
+    _, cursor = await drain(feed, {})
+    told, cursor = await drain(feed, {**cursor, AGAIN: ["2"]})
+    assert (told, AGAIN in cursor) == ({"2": 7}, False)
+    assert (await drain(feed, cursor))[0] == {}
 
 
 # --- little is asked -----------------------------------------------------------------------------------------------

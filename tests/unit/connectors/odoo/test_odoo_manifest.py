@@ -6,8 +6,9 @@ import tomllib
 from pathlib import Path
 
 from counterfoil.connectors import odoo
-from counterfoil.connectors.odoo import CAPABILITIES, Odoo
+from counterfoil.connectors.odoo import CAPABILITIES, Odoo, Rules
 from counterfoil.connectors.odoo.operations import BATCH, PARALLEL
+from counterfoil.connectors.odoo.rules import Staff
 from counterfoil.connectors.odoo.versions import BY_VERSION
 from counterfoil.retail.events import EVENT_TYPES
 
@@ -16,7 +17,8 @@ async def test_manifest_capabilities_and_code_agree() -> None:
     """Three places name operations, feeds, events and versions; all three say the same."""
     folder = Path(odoo.__file__).parent
     manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
-    connector = Odoo("odoo", {"url": "http://odoo.example", "database": "erp", "api_key": "key"})
+    rules = Rules(staff=Staff(("anna",), 60))
+    connector = Odoo("odoo", {"url": "http://odoo.example", "database": "erp", "api_key": "key"}, rules)
     assert manifest["name"] == CAPABILITIES["name"] == folder.name
     assert manifest["poll"] == CAPABILITIES["poll"]
     assert manifest["versions"] == [f"{major}.0" for major in BY_VERSION]

@@ -15,9 +15,10 @@ from counterfoil.connectors.odoo import Odoo
 from counterfoil.connectors.odoo.feeds import receipt
 from counterfoil.connectors.odoo.reading import decode
 from counterfoil.hub.contract import BadPayload, Raw
+from counterfoil.retail.availability import Policy
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, ShipmentState
 from counterfoil.retail.money import Money
-from counterfoil.retail.product import Product, StockLevel, StockRule
+from counterfoil.retail.product import Product, StockLevel
 
 URL = "https://odoo.example/"
 
@@ -192,7 +193,7 @@ def test_stock_below_zero_is_told_as_it_is() -> None:
         ("B", 4, 0, 0),
         ("WH", -2, 3, Decimal("0.1")),
     ]
-    assert (level.canonical_id, StockRule().quantity(level)) == ("odoo:variant:7", 0)
+    assert (level.canonical_id, level.to_sell(Policy())) == ("odoo:variant:7", 0)
     assert str(level.places[0].on_hand) == "4"
 
 
@@ -250,6 +251,7 @@ WHOLE = {
         **dict.fromkeys(("name", "email", "phone", "vat"), ""),
         **{"id": 1, "is_company": False, "invoice": {}, "delivery": {}},
         "home": dict.fromkeys("name email phone street street2 city zip state country".split(), ""),
+        "own": {"x_credit_hold": False, "x_agent": [4, "Kim"], "x_share": 0.5},
     },
 }
 

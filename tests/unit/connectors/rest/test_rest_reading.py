@@ -17,8 +17,9 @@ from counterfoil.connectors.overlay import Dialect
 from counterfoil.connectors.rest.reading import Shape, changed_at, decode, raw_of, records_in
 from counterfoil.connectors.rest.writing import known, merged, only
 from counterfoil.hub.contract import BadPayload, Raw
+from counterfoil.retail.availability import Policy
 from counterfoil.retail.party import Account
-from counterfoil.retail.product import Product, StockLevel, StockRule
+from counterfoil.retail.product import Product, StockLevel
 
 SHAPE = Shape({"customer": "/accounts", "product": "/products", "stock": "/stock"})
 AT = "2026-11-01T10:00:00Z"
@@ -62,10 +63,10 @@ def test_a_simple_product_is_its_own_variant_to_the_cent() -> None:
 def test_stock_by_number_or_by_places() -> None:
     """One number is one warehouse called like the system; places are taken as they are."""
     one: StockLevel = read("stock", {"id": "S1", "free": 4}, on_hand="free").state
-    assert (one.sku, one.places[0].warehouse, StockRule().quantity(one)) == ("S1", "crm", 4)
+    assert (one.sku, one.places[0].warehouse, one.to_sell(Policy())) == ("S1", "crm", 4)
     places = [{"warehouse": "A", "on_hand": "5", "outgoing": "2"}, {"warehouse": "B", "on_hand": "1"}]
     two: StockLevel = read("stock", {"id": "x", "sku": "S2", "places": places}).state
-    assert (two.sku, StockRule().quantity(two)) == ("S2", 4)
+    assert (two.sku, two.to_sell(Policy())) == ("S2", 4)
 
 
 @pytest.mark.parametrize(

@@ -241,3 +241,14 @@ def test_keys_are_single_words() -> None:
     (_, tracked) = facts_of(fulfilment(1000, shipment("12", tracking="JD 014")))
     assert " " not in tracked.key
     assert Decimal("2") == packed().quantity
+
+
+def test_who_collects_is_told_that_it_is_ready_and_not_that_it_has_left() -> None:
+    """Once, before it is fetched and after."""
+    waiting = shipment("12", OPEN).model_copy(update={"ready": True})
+    [ready] = facts_of(fulfilment(1000, waiting), "Paris Bastille")
+    [fetched] = facts_of(fulfilment(1000, shipment("12")), "Paris Bastille")
+    assert ready.text.startswith("Ready to collect at Paris Bastille (")
+    assert (ready.key, ready.text, ready.shipping) == (fetched.key, fetched.text, True)
+    assert facts_of(fulfilment(1000, waiting)) == []
+    assert facts_of(fulfilment(1000, shipment("12", OPEN)), "Paris Bastille") == []

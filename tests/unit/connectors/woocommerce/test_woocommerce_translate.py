@@ -446,3 +446,27 @@ def test_parts_always_sum(lines: list[tuple[Decimal, int, int]], noise: list[int
     if len(lines) <= 3:  # so few lines are never more than five cents away
         assert by_rate == rates
         assert found.rounding.amount == noise[0] * cent
+
+
+@pytest.mark.parametrize(
+    ("shipping", "pickup"),
+    [
+        ({"method_id": "local_pickup", "instance_id": "3"}, "local_pickup:3"),
+        ({"method_id": "local_pickup"}, "local_pickup"),
+        (
+            {
+                "method_id": "pickup_location",
+                "meta_data": [{"key": "pickup_location", "value": "Paris <b>Bastille</b>"}],
+            },
+            "pickup_location:Paris <b>Bastille</b>",
+        ),
+        ({"method_id": "flat_rate", "instance_id": "3"}, ""),
+    ],
+)
+def test_how_an_order_is_collected(shipping: dict[str, Any], pickup: str) -> None:
+    """The words of the shop, for the blueprint to say which store it means; one that is sent looks as it ever did."""
+    data = one(189)
+    data["shipping_lines"] = [data["shipping_lines"][0] | {"instance_id": "", "meta_data": []} | shipping]
+    order = order_of(data)
+    assert order.pickup == pickup
+    assert ("pickup" in order.model_dump(mode="json")) is bool(pickup)

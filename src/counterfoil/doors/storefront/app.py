@@ -1,0 +1,231 @@
+"""The storefront API: typed routes, one router per concept, under /storefront/v1."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from counterfoil.doors.storefront import (
+    appointments,
+    catalogue,
+    checkout,
+    hot,
+    orders,
+    pickup,
+    prescriptions,
+    reservations,
+    returns,
+    stream,
+)
+from counterfoil.doors.storefront.context import Context
+from counterfoil.doors.storefront.problems import (
+    EVERYWHERE,
+    FAILED,
+    INVALID,
+    KINDS,
+    NOT_FOUND,
+    TOO_LARGE,
+    UNAVAILABLE,
+    Problem,
+    Refusal,
+    documented,
+    of_status,
+)
+
+log = structlog.get_logger()
+
+ROOT = "/storefront/v1"
+LARGEST_BODY = 256 * 1024
+"""Bytes. 500 SKUs of 40 characters take 22 kB."""
+LARGER_BODIES = {f"{ROOT}/prescriptions": 6 * 1024 * 1024}
+"""Under these paths so much is taken instead: documents and pictures."""
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match",
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED = "As-Of, ETag, Retry-After"
+"""What a page may read of an answer's headers, beside the usual ones."""
+
+Routes = Callable[[Context], APIRouter]
+
+
+def routers() -> list[Routes]:
+    """What is mounted: the `routes` of each module, by concept."""
+    concepts = (appointments, catalogue, checkout, orders, pickup, prescriptions, reservations, returns, stream)
+    return [*(each.routes for each in concepts), meanings]
+
+
+def meanings(_context: Context) -> APIRouter:
+    """What the `type` of a problem points to."""
+    router = APIRouter(tags=["problems"])
+
+    @router.get("/problems/{code}", responses=documented(NOT_FOUND))
+    async def problem(code: str) -> Meaning:
+        """What a kind of problem means, and what to do about it."""
+        kind = KINDS.get(code)
+        if kind is None:
+            raise NOT_FOUND.problem("There is no such kind of problem.")
+        return Meaning(code=kind.code, status=kind.status, title=kind.title, remedy=kind.remedy)
+
+    return router
+
+
+class Meaning(BaseModel):
+    """A kind of problem."""
+
+    code: str
+    status: int
+    title: str
+    remedy: str
+
+
+def application(context: Context) -> FastAPI:
+    """The typed routes of the storefront, with their OpenAPI document. Mounted at the root: its paths are whole."""
+    app = FastAPI(
+        title="Counterfoil storefront",
+        version="1",
+        openapi_url=f"{ROOT}/openapi.json",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        responses=documented(*EVERYWHERE),
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.context = context
+    mounted = [routes(context) for routes in routers()]
+    for router in mounted:
+        app.include_router(router, prefix=ROOT)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for error in (OSError, sa.exc.SQLAlchemyError):
+        app.add_exception_handler(error, _store_gone)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(Limited)
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        document["paths"] = {**hot.paths(), **document["paths"]}
+        for path, method, scope in _scopes(mounted):
+            document["paths"][path][method]["x-scope"] = scope
+        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _scopes(mounted: Sequence[APIRouter]) -> Iterator[tuple[str, str, str]]:
+    """What a token must be made for, by path and method."""
+    for path, item in hot.paths().items():
+        yield from ((path, method, hot.SCOPE) for method in item)
+    for route in (each for router in mounted for each in router.routes if isinstance(each, APIRoute)):
+        asked = [getattr(each.call, "scope", "") for each in route.dependant.dependencies]
+        for scope in filter(None, asked):
+            yield from ((ROOT + route.path_format, method.lower(), scope) for method in route.methods or ())
+
+
+def front(context: Context) -> ASGIApp:
+    """All of the storefront: what is asked most before the framework, and both for the declared origins only."""
+    quick, typed = hot.application(context), application(context)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await (quick if scope["path"].startswith(hot.PATH) else typed)(scope, receive, send)
+        except Exception as error:  # without its words: what was asked, and of whom, may stand in them
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("storefront failed", error=type(error).__name__, at=f"{last.filename}:{last.lineno}")
+
+    origins = {origin for each in context.blueprint.storefront.origins.values() for origin in each}
+    return CrossOrigin(app, origins) if origins else app
+
+
+async def _refused(_request: Request, error: Any) -> Response:
+    return error.response()  # type: ignore[no-any-return]
+
+
+async def _invalid(_request: Request, error: Any) -> Response:
+    # never the value that was sent: it may be personal
+    errors = [{"at": ".".join(map(str, each["loc"])), "expected": each["msg"]} for each in error.errors()]
+    return INVALID.problem(f"{len(errors)} field(s) cannot be read.", errors=errors).response()
+
+
+async def _http(_request: Request, error: Any) -> Response:
+    return of_status(error.status_code).problem(str(error.detail), error.headers).response()
+
+
+async def _store_gone(request: Request, error: Exception) -> Response:
+    route = request.scope.get("route")
+    log.error("storefront not answered", route=getattr(route, "path", ""), error=type(error).__name__)
+    return UNAVAILABLE.problem("The store could not be reached.").response()
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    return FAILED.problem("Something that must not happen has happened; nothing was changed.").response()
+
+
+class CrossOrigin:
+    """Lets pages of the declared origins read answers (CORS); to any other a browser shows none of them."""
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self.app, self.origins = app, frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "")
+        if origin not in self.origins:
+            return await self.app(scope, receive, send)
+        allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            return await Response(None, 204, {**allowed, **PREFLIGHT})(scope, receive, send)
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["Access-Control-Allow-Origin"] = origin
+                answer["Access-Control-Expose-Headers"] = EXPOSED
+                answer.add_vary_header("Origin")
+            await send(message)
+
+        await self.app(scope, receive, sent)
+
+
+class Limited:
+    """Refuses a body that is longer than it may be, before it is read whole."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        most = next((n for path, n in LARGER_BODIES.items() if scope["path"].startswith(path)), LARGEST_BODY)
+        refusal = TOO_LARGE.problem(f"At most {most} bytes are taken here.")
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > most:
+            return await refusal.response()(scope, receive, send)
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > most:
+                raise refusal
+            return message
+
+        await self.app(scope, limited, send)
