@@ -4,8 +4,9 @@ PY ?= python3
 UV ?= uv
 BIN := .venv/bin
 
-# What would lead .venv astray. KEEP, ODOO and the like reach the programs by themselves when given to make.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# What would lead .venv astray, or compile all anew in each of the processes that tests start. KEEP, ODOO and the like
+# reach the programs by themselves when given to make.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo recorded week test faults soak oversell e2e lint reference lock clean
