@@ -37,7 +37,8 @@ class Shop:
 class Erp:
     """What Odoo shows, by the shop's order id: orders (doubles too), what left and came back; `credits` by refund.
 
-    `available` and `prices` are by SKU, `paid_back` is all money that went out.
+    `available` (on hand less all open demand) and `prices` are by SKU, `demanded` is what confirmed orders ask for,
+    `paid_back` is all money that went out.
     """
 
     orders: dict[str, list[OdooOrder]]
@@ -49,6 +50,7 @@ class Erp:
     credits: dict[str, list[Decimal]] = field(default_factory=dict)
     paid_back: Decimal = ZERO
     available: dict[str, int] = field(default_factory=dict)
+    demanded: dict[str, Quantities] = field(default_factory=dict)
     prices: dict[str, Decimal] = field(default_factory=dict)
 
 
@@ -93,16 +95,24 @@ def read_erp(odoo: Odoo, system: str) -> Erp:
     erp = Erp({origin.rpartition(":")[2]: found for origin, found in by_origin.items()})
     numbers = {row["id"]: row["origin"].rpartition(":")[2] for row in _our_orders(odoo, system)}
     skus = {p["id"]: p for p in odoo.read("product.product", [["default_code", "!=", False]], _ARTICLE)}
+    for number, orders in erp.orders.items():
+        if orders[0].state in ("sale", "done"):
+            erp.demanded[number] = Counter()
+    for row in odoo.read("sale.order.line", [["order_id", "in", list(numbers)]], _LINE):
+        demanded = erp.demanded.get(numbers[row["order_id"][0]])
+        if demanded is not None and row["product_id"] and row["product_id"][0] in skus:
+            demanded[skus[row["product_id"][0]]["default_code"]] += int(row["product_uom_qty"])
     _moves(odoo, erp, numbers, skus)
     _invoices(odoo, erp, system)
     for product in skus.values():
         sku = product["default_code"]
-        erp.available[sku] = max(0, int(Decimal(str(product["qty_available"])) - Decimal(str(product["outgoing_qty"]))))
+        erp.available[sku] = int(Decimal(str(product["qty_available"])) - Decimal(str(product["outgoing_qty"])))
         erp.prices[sku] = Decimal(str(product["lst_price"]))
     return erp
 
 
 _ARTICLE = ["default_code", "qty_available", "outgoing_qty", "lst_price"]
+_LINE = ["order_id", "product_id", "product_uom_qty"]
 
 
 def _our_orders(odoo: Odoo, system: str) -> list[dict[str, Any]]:
@@ -148,6 +158,26 @@ def _invoices(odoo: Odoo, erp: Erp, system: str) -> None:
     erp.paid_back = sum((Decimal(str(r["amount"])) for r in odoo.read("account.payment", out, ["amount"])), ZERO)
 
 
+def to_be_shown(shop: Shop, erp: Erp, for_a_person: Collection[str] = ()) -> dict[str, int]:
+    """How many of each article the shop may sell: what Odoo says, less what the shop's orders want beyond what Odoo
+    demands for them. That are those it does not have or has as a quotation, and changes that wait for a person."""
+    left = dict(erp.available)
+    for number, order in shop.orders.items():
+        quotation = any(found.state in ("draft", "sent") for found in erp.orders.get(number, ()))
+        if order["status"] not in ("on-hold", "processing", "completed") and not quotation:
+            continue
+        demanded = erp.demanded.get(number)
+        if demanded is not None and number not in for_a_person:
+            continue
+        wanted = Counter[str]()
+        for line in order["line_items"]:
+            wanted[line["sku"]] += int(line["quantity"])
+        for sku, units in (wanted - (demanded or Counter())).items():
+            if sku in left:
+                left[sku] -= units
+    return {sku: max(0, units) for sku, units in left.items()}
+
+
 def judge(shop: Shop, erp: Erp, for_a_person: Collection[str]) -> dict[str, Any]:
     """The verdict: counts, and under `wrong` what is wrong with each order and article."""
     wrong: dict[str, dict[str, Any]] = {"lost": {}, "status": {}, "shipped": {}, "money": {}, "stock": {}, "price": {}}
@@ -164,9 +194,10 @@ def judge(shop: Shop, erp: Erp, for_a_person: Collection[str]) -> dict[str, Any]
         _note(wrong["status"], number, _status(order, found[0], erp))
         _note(wrong["shipped"], number, _shipped(order, erp))
         _note(wrong["money"], number, _money(order, shop.refunds.get(number, []), found[0], erp))
+    shown = to_be_shown(shop, erp, for_a_person)
     for sku, told in shop.stock.items():
-        if sku in erp.available and told is not None and told != erp.available[sku]:
-            wrong["stock"][sku] = f"{told} for {erp.available[sku]}"
+        if sku in shown and told is not None and told != shown[sku]:
+            wrong["stock"][sku] = f"{told} for {shown[sku]}"
         if sku in erp.prices and Decimal(shop.prices[sku] or -1) != erp.prices[sku]:
             wrong["price"][sku] = f"{shop.prices[sku]} for {erp.prices[sku]}"
     return {

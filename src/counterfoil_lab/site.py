@@ -31,7 +31,10 @@ LEASE = 15.0
 """Seconds. Usually it is longer; here dead processes are many and the time is short."""
 ROLES = {"sqlite": ("all",), "postgresql": ("doors", "workers,schedule", "workers,schedule")}
 """The hub's processes, each with what it does."""
-FLOWS = "  - {{on: stock.changed, from: odoo, do: {shop}.publish_stock, when_down: latest_only, on_exception: pass}}\n"
+FLOWS = """\
+  - {{on: stock.changed, from: odoo, do: {shop}.publish_stock, when_down: latest_only, on_exception: pass}}
+stock: {{hold: 1s}}
+"""
 """Beside the orders' own."""
 CACHE_OF_ITS_OWN = "/var/tmp/counterfoil-soak-cache"  # noqa: S108 - scripts/machine.py checks whose it is
 

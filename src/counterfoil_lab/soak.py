@@ -40,7 +40,7 @@ from rich.console import Console
 from counterfoil.doors.assembly import connectors, load
 from counterfoil.hub import lanes
 from counterfoil.hub.store import open_store
-from counterfoil_lab.agreement import read_erp, read_shop
+from counterfoil_lab.agreement import read_erp, read_shop, to_be_shown
 from counterfoil_lab.checker import check, odoo_orders, sellable
 from counterfoil_lab.faults import Strike, schedule
 from counterfoil_lab.resting import at_rest, feeds_of
@@ -238,10 +238,11 @@ def judge(at: Site, totals: dict[int, list[Decimal]]) -> dict[str, Any]:
     verdict = check(shop.orders.values(), odoo_orders(api, f"{SHOP}:order:"), sellable(api), SHOP)
     wrong: dict[str, Any] = verdict["wrong"]
     reordered = {n for n, what in wrong.items() if "still standing" in what} | out_of_order(totals, at.erp.history())
+    shown = to_be_shown(shop, erp)
     stock = {
-        sku: f"{told} for {erp.available[sku]}"
+        sku: f"{told} for {shown[sku]}"
         for sku, told in shop.stock.items()
-        if sku in erp.available and told is not None and told != erp.available[sku]
+        if sku in shown and told is not None and told != shown[sku]
     }
     return {
         "orders": verdict["orders_placed"],

@@ -129,6 +129,7 @@ WHOLE = """\
     do: {shop}.tell_order
   - {{on: stock.changed, from: odoo, do: {shop}.publish_stock, when_down: latest_only, on_exception: pass}}
   - {{on: product.changed, from: odoo, do: {shop}.publish_product, when_down: latest_only, on_exception: pass}}
+stock: {{hold: 1s}}
 """
 """The whole life of an order, with invoices on delivery, stock and catalogue."""
 

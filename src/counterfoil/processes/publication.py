@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
+from counterfoil.blueprint.stock import StockRules
 from counterfoil.hub import exceptions, flows, lanes, records, stock
 from counterfoil.hub import publication as kept
 from counterfoil.hub.articles import Articles
@@ -71,6 +72,7 @@ class Publication:
         self.operations = frozenset(flow.do for flow in told)
         self.channels = frozenset(flow.system for flow in told)
         self.counted, self.articles = counted, Articles(counted)
+        self.promises = bool(told) or blueprint.stock != StockRules()  # else nobody sells by what is known here
 
     # --- when a channel is called ---------------------------------------------------------------------------------
 
@@ -197,7 +199,8 @@ class Publication:
 
     async def _judge(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         """Put before people what is promised and not there; what is there again is over by itself (F23)."""
-        bad = {row.article: words for row in rows if row.asked_at and (words := self._oversold(row))}
+        known = [row for row in rows if row.asked_at and self.promises]
+        bad = {row.article: words for row in known if (words := self._oversold(row))}
         owner = self.blueprint.exceptions.owner_of(OVERSOLD, "rejected")
         entries = [(article.partition(":")[0], article, outcome, owner) for article, outcome in sorted(bad.items())]
         await exceptions.open_about(connection, self.store, kept.STREAM, entries)
