@@ -359,7 +359,8 @@ def _meta_for(
 ) -> list[dict[str, Any]]:
     told = shown(data).told | {fact.key for fact in facts} | ({step} if step else set())
     values: dict[str, Any] = {TOLD: " ".join(sorted(told))}
-    if any(fact.shipping or fact.key.startswith("return:") for fact in facts):
+    # what is collected was announced before it left, and its leaving has no words of its own
+    if shown(data).pickup or any(fact.shipping or fact.key.startswith("return:") for fact in facts):
         values[SHIPMENTS] = shipments_meta(fulfilment)
         if manner.shipment_tracking:
             kept = next((row.get("value") for row in _meta(data) if row.get("key") == TRACKING), None)

@@ -104,16 +104,18 @@ def order_of(system: str, data: Mapping[str, Any], dialect: Dialect = PLAIN) -> 
 
 
 def pickup_of(data: Mapping[str, Any]) -> tuple[str, str]:
-    """How the order is collected, as the blueprint names it, and what the customer calls the place; '' if it is sent.
+    """How the order is collected, as the blueprint names it, and what the customer calls the place; '' if any of it is
+    sent.
 
     `local_pickup:3` is the method of a shipping zone with the number of its instance, `pickup_location:Paris` a
     location of the block checkout, which has names only (LocalPickupUtils, PickupLocation of WooCommerce).
     """
-    rows = data.get("shipping_lines")
-    for row in rows if isinstance(rows, list) else ():
-        method = row.get("method_id") if isinstance(row, Mapping) else None
-        if method not in PICKUPS:
-            continue
+    lines = data.get("shipping_lines")
+    rows = [row for row in lines if isinstance(row, Mapping)] if isinstance(lines, list) else []
+    if any(row.get("method_id") not in PICKUPS for row in rows):
+        return "", ""
+    for row in rows:
+        method = str(row["method_id"])
         name = dict(meta_texts(row)).get("pickup_location", "")
         which = name if method == "pickup_location" else str(row.get("instance_id") or "")
         return ":".join(filter(None, (method, clean(which)))), name or clean(str(row.get("method_title") or ""))

@@ -470,3 +470,11 @@ def test_how_an_order_is_collected(shipping: dict[str, Any], pickup: str) -> Non
     order = order_of(data)
     assert order.pickup == pickup
     assert ("pickup" in order.model_dump(mode="json")) is bool(pickup)
+
+
+def test_an_order_of_which_a_part_is_sent_is_not_collected() -> None:
+    data = one(189)
+    sent = data["shipping_lines"][0]
+    parts = [{"method_id": "local_pickup"}, {"method_id": "flat_rate", "id": sent["id"] + 1000}]
+    data["shipping_lines"] = [{**sent, "total": "0.00", "total_tax": "0.00", "taxes": []} | part for part in parts]
+    assert order_of(data).pickup == ""
