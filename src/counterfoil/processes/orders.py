@@ -134,6 +134,9 @@ def _of_placed(before: Order, now: Order, choices: OrderChoices, fact: Callable[
         events.append(fact("order.cancelled", str(now.status)))
     elif _content(before) != _content(now):
         events.append(fact("order.changed", "lines, amounts or addresses changed", before))
+    paid = now.paid_at is not None and before.paid_at is None
+    if not cancelled and now.is_refunded_in_full and paid:  # nobody has told of it before: so the money adds up
+        events.append(fact("order.paid", "paid before it was given back"))
     if _gave_back(before, now):
         events.append(fact("order.refunded", "money was given back", before))
     if not cancelled and not now.is_refunded_in_full:

@@ -319,8 +319,14 @@ def test_released_and_refunded_in_part_at_once_is_both() -> None:
     assert facts(decision) == ["order.refunded", "order.paid"]
 
 
+def test_paid_and_refunded_in_full_at_once_is_both() -> None:
+    """The money came in and went out: booked without the first, a credit note would stand against a quotation."""
+    decision = accepted_before({"status": "refunded", **PAID}, {"status": "on_hold"})
+    assert facts(decision) == ["order.paid", "order.refunded"]
+
+
 def test_an_order_refunded_in_full_is_not_confirmed_any_more() -> None:
-    assert facts(accepted_before({"status": "refunded", **PAID}, {"status": "on_hold"})) == ["order.refunded"]
+    assert facts(accepted_before({"status": "refunded", **PAID}, PAID)) == ["order.refunded"]
 
 
 def test_cancelled_and_refunded_at_once_is_both() -> None:
