@@ -104,7 +104,7 @@ flows:
 {payments}
 taxes:
 {taxes}
-"""
+{stock}"""
 
 ORDERS_IN = """\
   - {{on: [order.placed, order.paid], from: {shop}, do: odoo.accept_order, within: 60s, when_down: critical}}
@@ -129,7 +129,6 @@ WHOLE = """\
     do: {shop}.tell_order
   - {{on: stock.changed, from: odoo, do: {shop}.publish_stock, when_down: latest_only, on_exception: pass}}
   - {{on: product.changed, from: odoo, do: {shop}.publish_product, when_down: latest_only, on_exception: pass}}
-stock: {{hold: 1s}}
 """
 """The whole life of an order, with invoices on delivery, stock and catalogue."""
 
@@ -171,6 +170,7 @@ def blueprint(
             database=odoo.database,
             login=f"    login: {odoo.login}\n" if odoo.login else "",
             flows=flows.format(shop=shop),
+            stock="stock: {hold: 1s}\n" if whole else "",
             payments="\n".join(f'  - {{method: "{m}", journal: {j}}}' for m, j in journals.items()),
             taxes="\n".join(f"  - {row}" for row in (tax_rows(catalogue) if catalogue else [])),
         ),
