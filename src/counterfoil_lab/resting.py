@@ -43,5 +43,4 @@ async def at_rest(store: Store, feeds: Feeds, changed: float) -> bool:
             return False
     looked = {(r.system, r.feed): r.ok_at or 0.0 for r in rows}
     changed = max(changed, done or 0.0)
-    # a look is timed by its end: one that began before the change may have missed it
-    return all(looked.get(feed, 0.0) > changed + 1 for feed in feeds) and await idle(store)
+    return all(looked.get(feed, 0.0) > changed for feed in feeds) and await idle(store)

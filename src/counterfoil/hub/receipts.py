@@ -181,7 +181,7 @@ async def begin_poll(store: Store, system: str, feed: str, token: str, hold: flo
         taken = await connection.execute(
             sa.update(cursor)
             .where(cursor.c.system == system, cursor.c.feed == feed, cursor.c.next_at <= store.now)
-            .values(next_at=store.now + hold, token=token)
+            .values(next_at=store.now + hold, token=token, began_at=store.now)
         )
         if taken.rowcount == 0:
             return None
@@ -223,10 +223,13 @@ async def forget_cursor(store: Store, system: str, feed: str) -> None:
 
 
 async def end_poll(store: Store, system: str, feed: str, token: str, again: float, ok: bool) -> None:
-    """Give the turn back; the feed is due again in `again` seconds."""
+    """Give the turn back; the feed is due again in `again` seconds.
+
+    If it worked (`ok`), what stood in the system when the turn began has been seen: `ok_at` is that moment.
+    """
     values: dict[str, Any] = {"next_at": store.now + again, "token": None}
     if ok:
-        values["ok_at"] = store.now
+        values["ok_at"] = cursor.c.began_at
     async with store.write() as connection:
         await connection.execute(
             sa.update(cursor)

@@ -252,7 +252,8 @@ cursor = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
     sa.Column("next_at", Seconds, nullable=False),
     sa.Column("token", sa.Text),
-    sa.Column("ok_at", Seconds),
+    sa.Column("began_at", Seconds),
+    sa.Column("ok_at", Seconds),  # when the last look that worked began: all that was so before has been seen
 )
 
 counter = sa.Table(

@@ -190,8 +190,7 @@ async def _heard(house: House, source: Source) -> bool:
     limit = asyncio.get_running_loop().time() + 2 * max(feeds.values(), default=0.0) + 15.0
     while True:
         looked = await mending.looked(house.store, feeds)
-        # a look is timed by its end: one that began before may have missed it
-        waiting = [place for place, at in looked.items() if at is not None and at <= since + 0.5]
+        waiting = [place for place, at in looked.items() if at is not None and at <= since]
         if not waiting or asyncio.get_running_loop().time() > limit:
             return None not in looked.values()
         await asyncio.sleep(0.2)

@@ -165,7 +165,7 @@ async def at_rest(running: Hub, looking: Feeds, changed: float) -> bool:
         looked = {(r.system, r.feed): r.ok_at or 0.0 for r in await connection.execute(sa.select(cursor))}
         soon = sa.or_(lane.c.worker.is_not(None), lane.c.due_at < time.time() + 600)
         busy = await connection.scalar(sa.select(sa.func.count()).select_from(lane).where(soon))
-    return not busy and all(looked.get(feed, 0.0) > max(changed, last or 0.0) + 1 for feed in looking)
+    return not busy and all(looked.get(feed, 0.0) > max(changed, last or 0.0) for feed in looking)
 
 
 Make = Callable[[str, Mapping[str, ShopApp | BookApp]], Scene]

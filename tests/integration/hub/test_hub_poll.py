@@ -395,3 +395,13 @@ async def test_two_hundred_and_fifty_orders_of_one_second_all_arrive(store: Stor
     assert sorted(house.erp.made) == sorted(subject(n) for n in range(250))
     assert (await house.events(subject(7))).count("order.changed") == 1
     assert at(0) in {o["version"] for o in await rows_of(store, schema.object_)}
+
+
+async def test_a_look_sees_what_was_there_when_it_began(store: Store) -> None:
+    """What changes while a slow poll is under way may have been missed: it is known as of its beginning. case: F14"""
+    token = "t"
+    await receipts.begin_poll(store, SHOP, "orders", token, 60)
+    began = (await place(store))["began_at"]
+    await asyncio.sleep(0.05)  # the look takes its time
+    await receipts.end_poll(store, SHOP, "orders", token, 5, ok=True)
+    assert (await place(store))["ok_at"] == began

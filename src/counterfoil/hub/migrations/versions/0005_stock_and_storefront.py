@@ -23,6 +23,7 @@ OPEN = sa.text("ended_at IS NULL")
 
 
 def upgrade() -> None:
+    op.add_column("cursor", sa.Column("began_at", sa.Double))
     op.create_table(
         "stock",
         sa.Column("article", sa.Text, primary_key=True),
@@ -178,3 +179,4 @@ def downgrade() -> None:
         *("signing_key", "api_token", "answered", "reservation", "told", "taking", "stock"),
     ):
         op.drop_table(table)
+    op.drop_column("cursor", "began_at")
