@@ -25,7 +25,7 @@ import uvloop
 
 from counterfoil.blueprint import Catalogue, ConnectorInfo, parse
 from counterfoil.doors.serve import collect_seldom
-from counterfoil.hub import stock
+from counterfoil.hub.availability import stock
 from counterfoil.hub.store import Store, open_store
 from counterfoil.processes.holding import Offer
 from counterfoil.processes.reserving import Desk

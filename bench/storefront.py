@@ -45,9 +45,10 @@ from counterfoil.doors.storefront import opening
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.following import Follower
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import apitokens, schema
+from counterfoil.hub import schema
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store, as_json, open_store
+from counterfoil.hub.storefront import apitokens
 from counterfoil_lab import warehouse
 from counterfoil_lab.stage import OdooPlace, an_odoo, blueprint
 from counterfoil_sandbox.serving import free_port

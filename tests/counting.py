@@ -10,10 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from tests.fakes import ERP, SHOP, House, at, rows_of, told_by_erp
 
-from counterfoil.hub import schema, stock
+from counterfoil.hub import schema
+from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.stock import Taking
 from counterfoil.hub.contract import Item, Outcome, done
 from counterfoil.hub.receipts import ASKED_AT, Arrival, take
-from counterfoil.hub.stock import Taking
 from counterfoil.hub.store import Store
 from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.publication import Publication

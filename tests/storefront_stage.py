@@ -17,9 +17,11 @@ from counterfoil.doors import assembly
 from counterfoil.doors.storefront import opening
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.following import Follower
-from counterfoil.hub import apitokens, records, stock
+from counterfoil.hub import records
+from counterfoil.hub.availability import stock
 from counterfoil.hub.schema import cursor
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import apitokens
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.product import Product
 

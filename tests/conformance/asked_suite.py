@@ -17,8 +17,8 @@ from counterfoil.doors import assembly
 from counterfoil.hub import exceptions, records
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.hub.store import open_store
+from counterfoil.hub.storefront.vault import new_key
 from counterfoil.hub.telling import tell
-from counterfoil.hub.vault import new_key
 from counterfoil.processes.orders import judge
 from counterfoil.retail.order import Order
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from tests.fakes import rows_of
 
 from counterfoil.blueprint import Catalogue, ConnectorInfo, Retention, parse
-from counterfoil.hub import records, reservations, retention, schema, stock
-from counterfoil.hub.reservations import Reservation, State
-from counterfoil.hub.stock import Reading
+from counterfoil.hub import records, retention, schema
+from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability.reservations import Reservation, State
+from counterfoil.hub.availability.stock import Reading
 from counterfoil.hub.store import Store
 from counterfoil.processes.holding import AnotherOrder, Ended, NoSuchReservation, NotDone, Offer, Short
 from counterfoil.processes.reserving import WITHOUT_ORDER, Desk

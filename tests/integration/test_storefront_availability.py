@@ -15,9 +15,9 @@ from counterfoil.doors.storefront import hot
 from counterfoil.doors.storefront.book import Book
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.tokens import LOOKED_UP_EVERY, Gate
-from counterfoil.hub import apitokens
-from counterfoil.hub.stock import Row
+from counterfoil.hub.availability.stock import Row
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import apitokens
 from counterfoil.processes.stock import Rules
 from counterfoil.retail.availability import UNIT
 from counterfoil.retail.product import Product, Variant

@@ -16,10 +16,12 @@ from tests.fakes import ERP, SHOP, blueprint
 from counterfoil.doors.storefront import following
 from counterfoil.doors.storefront.book import Book
 from counterfoil.doors.storefront.following import Follower
-from counterfoil.hub import looking, records, schema, stock
+from counterfoil.hub import records, schema
+from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.stock import Reading, Taking
 from counterfoil.hub.records import Known
-from counterfoil.hub.stock import Reading, Taking
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import looking
 from counterfoil.processes.changes import changed
 from counterfoil.processes.stock import Rules
 from counterfoil.retail.availability import UNIT, Article, Stand

@@ -16,10 +16,10 @@ from counterfoil.blueprint.prescriptions import with_keys
 from counterfoil.blueprint.secrets import Lookup, NotGiven
 from counterfoil.doors import assembly
 from counterfoil.doors.cli_base import DEFAULT, AsJson, BlueprintPath, fail, moment, out, print_json, with_store
-from counterfoil.hub import prescriptions
-from counterfoil.hub.prescriptions import Record
 from counterfoil.hub.store import Store
-from counterfoil.hub.vault import BadKey, NotOpened, new_key
+from counterfoil.hub.storefront import prescriptions
+from counterfoil.hub.storefront.prescriptions import Record
+from counterfoil.hub.storefront.vault import BadKey, NotOpened, new_key
 from counterfoil.processes.prescribing import (
     WHY_REJECTED,
     MayNot,

@@ -13,8 +13,8 @@ from rich.table import Table
 from counterfoil.blueprint import Blueprint, format_duration
 from counterfoil.doors import assembly
 from counterfoil.doors.cli_base import DEFAULT, AsJson, BlueprintPath, fail, moment, out, print_json, with_store
-from counterfoil.hub import stock as kept
-from counterfoil.hub.articles import Articles
+from counterfoil.hub.availability import stock as kept
+from counterfoil.hub.availability.articles import Articles
 from counterfoil.hub.schema import cursor
 from counterfoil.hub.store import Store
 from counterfoil.processes.stock import Rules, whole

@@ -22,8 +22,8 @@ from counterfoil.doors.cli_base import (
     print_json,
     with_store,
 )
-from counterfoil.hub import apitokens
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import apitokens
 
 tokens_app = typer.Typer(help="Tokens of the storefront API.", no_args_is_help=True)
 

@@ -19,7 +19,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import claiming, decode, exceptions, flows, identity, lanes, ownership, records, stock, systems
+from counterfoil.hub import claiming, decode, exceptions, flows, identity, lanes, ownership, records, systems
+from counterfoil.hub.availability import stock
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import (
     NEEDS_APPROVAL,

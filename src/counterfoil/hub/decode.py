@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint.ownership import Ownership
+from counterfoil.hub.availability.stock import Reading
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import NEEDS_APPROVAL, BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
 from counterfoil.hub.enforcing import Enforcer
 from counterfoil.hub.receipts import ASKED_AT, IMPORT, object_key
 from counterfoil.hub.records import Known, keep_objects, keep_seen, known_objects, state_digest
 from counterfoil.hub.schema import object_
-from counterfoil.hub.stock import Reading
 from counterfoil.hub.store import Store, count
 from counterfoil.retail.events import Event, event_id
 from counterfoil.retail.product import StockLevel

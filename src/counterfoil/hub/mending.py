@@ -113,7 +113,7 @@ async def links_at(store: Store, system: str, ids: Collection[str]) -> dict[str,
 
 
 async def looked(store: Store, feeds: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float | None]:
-    """When each feed (system, name → seconds between two looks) last began to look; None for one that nobody polls now."""
+    """When each feed (system, name → seconds between two looks) last began to look; None: nobody polls it now."""
     async with store.read() as connection:
         now = await store.clock(connection)
         rows = await connection.execute(sa.select(cursor).where(cursor.c.system.in_({system for system, _ in feeds})))

@@ -17,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from counterfoil.hub import care, exceptions, receipts, schedule, stock, systems
+from counterfoil.hub import care, exceptions, receipts, schedule, systems
+from counterfoil.hub.availability import stock
 from counterfoil.hub.contract import AGAIN, WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome, Raw
 from counterfoil.hub.receipts import ASKED_AT, Arrival
 from counterfoil.hub.store import Store

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import stock
+from counterfoil.hub.availability import stock
 from counterfoil.hub.contract import Raw
 from counterfoil.hub.lanes import DECODE, NewDelivery, enqueue
 from counterfoil.hub.schema import cursor, lane, receipt, seen

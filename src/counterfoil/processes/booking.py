@@ -19,11 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import answers, appointments, exceptions, lanes, records, telling
-from counterfoil.hub.appointments import Booking, Span
-from counterfoil.hub.looking import looked_at
+from counterfoil.hub import exceptions, lanes, records, telling
 from counterfoil.hub.records import Known, state_digest
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import answers, appointments
+from counterfoil.hub.storefront.appointments import Booking, Span
+from counterfoil.hub.storefront.looking import looked_at
 from counterfoil.processes.appointments import Offer, Offers, first_free
 from counterfoil.retail.appointment import ENDED, Appointment, AppointmentState, Visitor
 from counterfoil.retail.events import Event, at_utc, event_id, hashed_ref

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint.calendars import zone_of
-from counterfoil.hub import appointments, exceptions
-from counterfoil.hub.appointments import Booking, Span
+from counterfoil.hub import exceptions
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import appointments
+from counterfoil.hub.storefront.appointments import Booking, Span
 from counterfoil.processes.appointments import first_free, merged, span_of
 from counterfoil.processes.booking import OFFERED_AHEAD, Diary
 from counterfoil.retail.appointment import ENDED, AppointmentState, CalendarWeek

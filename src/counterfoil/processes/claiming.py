@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import claims as asked
-from counterfoil.hub import reservations, routing, stock
-from counterfoil.hub.articles import Articles
-from counterfoil.hub.reservations import Reservation, State
-from counterfoil.hub.stock import Row, Taking
+from counterfoil.hub import routing
+from counterfoil.hub.availability import claims as asked
+from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability.articles import Articles
+from counterfoil.hub.availability.reservations import Reservation, State
+from counterfoil.hub.availability.stock import Row, Taking
 from counterfoil.hub.store import Store
 from counterfoil.processes import claims
 from counterfoil.processes.claims import CONFIRMED, GIVEN_UP, NAMED, SOLD

@@ -1,8 +1,8 @@
 """What an order claims of the stock, from the moment it is known until the ERP's own figures hold it. Pure.
 
 An order claims all it sells when it is placed. What the ERP has confirmed of it is `accepted`; a reading of stock that
-began after that holds it, and the claim ends there (hub/stock.py), whoever ships, closes or cancels it afterwards.
-So an article is never counted twice, and never not at all.
+began after that holds it, and the claim ends there (hub/availability/stock.py), whoever ships, closes or cancels it
+afterwards. So an article is never counted twice, and never not at all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from counterfoil.hub.stock import Taking
+from counterfoil.hub.availability.stock import Taking
 from counterfoil.retail.availability import explode, thousandths
 from counterfoil.retail.order import LineKind
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from counterfoil.hub.reservations import Reservation, State
-from counterfoil.hub.stock import Row, Taking
+from counterfoil.hub.availability.reservations import Reservation, State
+from counterfoil.hub.availability.stock import Row, Taking
 from counterfoil.processes.stock import Rules
 from counterfoil.retail.availability import (
     NOTHING,

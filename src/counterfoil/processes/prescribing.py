@@ -16,12 +16,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint, Secret
-from counterfoil.hub import exceptions, shoporders, telling
-from counterfoil.hub import prescriptions as kept
+from counterfoil.hub import exceptions, telling
 from counterfoil.hub.carrying import Follow
-from counterfoil.hub.prescriptions import REJECTED, RELEASED, REPLACED, TO_RELEASE, Record
 from counterfoil.hub.store import Store
-from counterfoil.hub.vault import NotOpened, Vault
+from counterfoil.hub.storefront import prescriptions as kept
+from counterfoil.hub.storefront import shoporders
+from counterfoil.hub.storefront.prescriptions import REJECTED, RELEASED, REPLACED, TO_RELEASE, Record
+from counterfoil.hub.storefront.vault import NotOpened, Vault
 from counterfoil.processes import prescriptions as rule
 from counterfoil.processes.prescriptions import REASONS, Wrong
 from counterfoil.retail.events import at_utc

@@ -15,7 +15,7 @@ from counterfoil.blueprint.model import HUB
 from counterfoil.blueprint.prescriptions import Measure, Prescriptions
 from counterfoil.blueprint.values import format_duration
 from counterfoil.hub.contract import Outcome, rejected
-from counterfoil.hub.prescriptions import RELEASED, REPLACED, TO_RELEASE, Record
+from counterfoil.hub.storefront.prescriptions import RELEASED, REPLACED, TO_RELEASE, Record
 from counterfoil.retail.events import Event, at_utc, event_id
 from counterfoil.retail.order import Line, LineKind, Order
 

@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.stock import StockRules
-from counterfoil.hub import exceptions, flows, lanes, records, stock
-from counterfoil.hub import publication as kept
-from counterfoil.hub.articles import Articles
+from counterfoil.hub import exceptions, flows, lanes, records
+from counterfoil.hub.availability import publication as kept
+from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.articles import Articles
+from counterfoil.hub.availability.stock import EVER, Reading, Row
 from counterfoil.hub.contract import Item, Outcome, rejected
 from counterfoil.hub.preparing import Ruling
-from counterfoil.hub.stock import EVER, Reading, Row
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.changes import changed

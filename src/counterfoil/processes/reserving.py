@@ -20,10 +20,12 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import answers, exceptions, reservations, stock
+from counterfoil.hub import exceptions
+from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability.reservations import Reservation, State
 from counterfoil.hub.contract import rejected
-from counterfoil.hub.reservations import Reservation, State
 from counterfoil.hub.store import Store, as_json
+from counterfoil.hub.storefront import answers
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.holding import (
     Act,

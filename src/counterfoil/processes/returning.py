@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.model import HUB
-from counterfoil.hub import asked, shoporders, telling
+from counterfoil.hub import telling
 from counterfoil.hub.carrying import Follow
-from counterfoil.hub.shoporders import Found
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import asked, shoporders
+from counterfoil.hub.storefront.shoporders import Found
 from counterfoil.processes.returns import Request, returnable, state_of
 from counterfoil.retail.events import Event, at_utc, event_id
 from counterfoil.retail.fulfilment import Fulfilment

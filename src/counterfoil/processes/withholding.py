@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 
-from counterfoil.hub import prescriptions as kept
 from counterfoil.hub.contract import Item, Kind, Outcome, rejected
 from counterfoil.hub.preparing import Ruling
-from counterfoil.hub.prescriptions import Record
 from counterfoil.hub.store import Store
-from counterfoil.hub.vault import NotOpened
+from counterfoil.hub.storefront import prescriptions as kept
+from counterfoil.hub.storefront.prescriptions import Record
+from counterfoil.hub.storefront.vault import NotOpened
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes import prescriptions as rule
 from counterfoil.processes.prescribing import NoKey, Prescribing, Said

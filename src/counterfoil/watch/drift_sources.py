@@ -7,8 +7,9 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeVar, cast
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import mending, stock
-from counterfoil.hub.articles import Articles
+from counterfoil.hub import mending
+from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.articles import Articles
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.facts import HasShelf, HoldsOrders, ListsOrders, ListsProducts, ListsStock, Shelf
 from counterfoil.hub.linking import HasPeople

@@ -20,7 +20,7 @@ from counterfoil.doors import assembly
 from counterfoil.doors.cli import app
 from counterfoil.hub import records, schema
 from counterfoil.hub.store import open_store
-from counterfoil.hub.vault import new_key
+from counterfoil.hub.storefront.vault import new_key
 from counterfoil.processes.orders import PLACED
 from counterfoil.retail.events import Event
 

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from counterfoil.doors.cli import app
-from counterfoil.hub import stock
+from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.stock import Reading, Taking
 from counterfoil.hub.schema import object_
-from counterfoil.hub.stock import Reading, Taking
 from counterfoil.hub.store import open_store
 from counterfoil.retail.availability import UNIT
 from counterfoil.retail.product import Product, Variant

@@ -8,7 +8,8 @@ from decimal import Decimal
 from tests.fakes import rows_of
 from tests.integration.doors.conftest import Scene, until
 
-from counterfoil.hub import schema, stock
+from counterfoil.hub import schema
+from counterfoil.hub.availability import stock
 from counterfoil_lab.warehouse import count_stock
 
 FLOW = "flows:\n  - {on: stock.changed, from: odoo, do: web.publish_stock, on_exception: pass}\n"

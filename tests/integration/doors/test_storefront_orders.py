@@ -14,8 +14,9 @@ from tests.fakes import decode_order, payload
 from tests.storefront_stage import ROOT, Stage, keep, storefront
 
 from counterfoil.doors.storefront import orders
-from counterfoil.hub import records, signing
+from counterfoil.hub import records
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import signing
 from counterfoil.processes.fulfilment import judge
 from counterfoil.retail.events import Event, hashed_ref
 from counterfoil.retail.fulfilment import ErpState, FulfilledLine, Fulfilment, Packed, Shipment, ShipmentState

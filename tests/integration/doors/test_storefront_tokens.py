@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from counterfoil.doors.cli import app
 from counterfoil.doors.storefront import tokens
 from counterfoil.doors.storefront.problems import Refusal
-from counterfoil.hub import apitokens
 from counterfoil.hub.schema import api_token, audit
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import apitokens
 
 PROBLEM = "/storefront/v1/problems/"
 

@@ -10,11 +10,12 @@ from tests.conftest import ON_POSTGRESQL
 from tests.counting import FLOWS, NO_ERP, Warehouse, article, level
 from tests.fakes import ERP, SHOP, at, order, payload, rows_of, subject
 
-from counterfoil.hub import reservations, schema, stock
+from counterfoil.hub import schema
+from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability.reservations import Reservation, State
+from counterfoil.hub.availability.stock import Reading
 from counterfoil.hub.contract import AGAIN, Feed, Observed, Page, Raw, done, rejected
 from counterfoil.hub.poller import poll_once
-from counterfoil.hub.reservations import Reservation, State
-from counterfoil.hub.stock import Reading
 from counterfoil.hub.store import Store
 from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.orders import orders

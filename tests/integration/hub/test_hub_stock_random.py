@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.conftest import empty
 from tests.fakes import ERP, SHOP, blueprint
 
-from counterfoil.hub import records, reservations, schema, stock
-from counterfoil.hub.reservations import Reservation, State
-from counterfoil.hub.stock import Reading, Taking
+from counterfoil.hub import records, schema
+from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability.reservations import Reservation, State
+from counterfoil.hub.availability.stock import Reading, Taking
 from counterfoil.hub.store import Store
 from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.routing import Router

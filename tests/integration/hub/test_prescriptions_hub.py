@@ -16,7 +16,7 @@ from counterfoil.blueprint.values import Secret
 from counterfoil.hub import records, schema, systems
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.hub.store import Store
-from counterfoil.hub.vault import NotOpened, new_key
+from counterfoil.hub.storefront.vault import NotOpened, new_key
 from counterfoil.hub.worker import Worker
 from counterfoil.processes.changes import changed
 from counterfoil.processes.prescribing import (

@@ -9,10 +9,11 @@ from typing import cast
 import pytest
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, parse
-from counterfoil.hub import mending, stock
+from counterfoil.hub import mending
+from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.stock import Reading, Taking
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.facts import Shelf
-from counterfoil.hub.stock import Reading, Taking
 from counterfoil.hub.store import Store
 from counterfoil.retail.availability import UNIT
 from counterfoil.retail.product import Place, StockLevel

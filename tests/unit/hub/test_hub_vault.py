@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.hub.vault import BadKey, NotOpened, Vault, new_key
+from counterfoil.hub.storefront.vault import BadKey, NotOpened, Vault, new_key
 
 KEY, OTHER = new_key(), new_key()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conformance.making import line, order
 
 from counterfoil.blueprint.prescriptions import Measure, Needing, Prescriptions
-from counterfoil.hub.prescriptions import RELEASED, REPLACED, Record
+from counterfoil.hub.storefront.prescriptions import RELEASED, REPLACED, Record
 from counterfoil.processes.prescriptions import checked, in_need, media_of, states, waits_for
 from counterfoil.retail.order import LineKind
 

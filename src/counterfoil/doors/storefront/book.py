@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from counterfoil.doors.storefront.shelf import Freshness, Shelf
-from counterfoil.hub.stock import Row, is_unread, unread
+from counterfoil.hub.availability.stock import Row, is_unread, unread
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.stock import Rules
 from counterfoil.retail.availability import (
@@ -179,7 +179,7 @@ class Book:
         others = self._articles.get(sku)
         if others is None:
             self._articles[sku] = article
-        else:  # in the order of hub/stock.py: an article of the ERP before one that only stands in
+        else:  # in the order of hub/availability/stock.py: an article of the ERP before one that only stands in
             every = {article, *([others] if isinstance(others, str) else others)}
             self._articles[sku] = sorted(every, key=lambda each: (is_unread(each), each))
 

@@ -27,7 +27,8 @@ from counterfoil.doors.storefront.models import (
 )
 from counterfoil.doors.storefront.selling import Selling
 from counterfoil.doors.storefront.tokens import Caller, needs
-from counterfoil.hub import ownfields, reservations
+from counterfoil.hub import ownfields
+from counterfoil.hub.availability import reservations
 from counterfoil.retail.availability import UNIT, explode, thousandths
 from counterfoil.retail.money import Money
 from counterfoil.retail.offer import difference

@@ -21,7 +21,7 @@ ERP = "odoo"
 @dataclass(slots=True)
 class Context:
     """One a process. `book` is what is known of products and stock, in memory (book.py); `reservations` is the desk
-    that holds stock (hub/reservations.py). `more` is for what only one module needs. `stop`: the process ends."""
+    that holds stock (processes/reserving.py). `more` is for what only one module needs. `stop`: the process ends."""
 
     store: Store
     blueprint: Blueprint

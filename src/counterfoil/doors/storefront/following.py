@@ -1,7 +1,7 @@
 """Keeps the book up with the store: all of it once, then what changes, a moment after it is committed.
 
-Of stock nothing is ever missed: it goes by the numbers of transactions (hub/stock.py). Products are heard of by their
-events, and looked through every few minutes for what was imported without a word.
+Of stock nothing is ever missed: it goes by the numbers of transactions (hub/availability/stock.py). Products are heard
+of by their events, and looked through every few minutes for what was imported without a word.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import structlog
 
 from counterfoil.doors.storefront.book import Book
-from counterfoil.hub import looking, stock
+from counterfoil.hub.availability import stock
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import looking
 
 log = structlog.get_logger()
 

@@ -17,9 +17,9 @@ from counterfoil.doors.storefront.app import ROOT, application, front
 from counterfoil.doors.storefront.book import Book
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.following import Follower
-from counterfoil.hub import apitokens
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import apitokens
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.holding import Offer
 from counterfoil.processes.reserving import WITHOUT_ORDER, Desk

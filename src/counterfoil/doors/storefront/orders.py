@@ -17,8 +17,8 @@ from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.models import Asked, Fresh, Price, Text
 from counterfoil.doors.storefront.problems import TOO_MANY, Kind, documented
 from counterfoil.doors.storefront.tokens import Bucket, Caller, needs
-from counterfoil.hub import looking, shoporders, signing
 from counterfoil.hub.schema import event, object_
+from counterfoil.hub.storefront import looking, shoporders, signing
 from counterfoil.processes import fulfilment, orders
 from counterfoil.retail.events import at_utc
 from counterfoil.retail.fulfilment import Fulfilment, ShipmentState

@@ -20,8 +20,8 @@ from counterfoil.doors.storefront.orders import NO_SUCH_ORDER, Named, named, non
 from counterfoil.doors.storefront.problems import Kind, documented
 from counterfoil.doors.storefront.tokens import Caller, needs
 from counterfoil.hub import systems
-from counterfoil.hub.prescriptions import Record
-from counterfoil.hub.vault import BadKey
+from counterfoil.hub.storefront.prescriptions import Record
+from counterfoil.hub.storefront.vault import BadKey
 from counterfoil.processes import prescribing
 from counterfoil.processes.prescribing import Standing
 from counterfoil.processes.prescriptions import MISSING, expected

@@ -22,7 +22,7 @@ from counterfoil.doors.storefront.problems import NOT_FOUND, Kind, documented
 from counterfoil.doors.storefront.returns import ANOTHER as KEY_TAKEN
 from counterfoil.doors.storefront.returns import Key
 from counterfoil.doors.storefront.tokens import Caller, needs
-from counterfoil.hub.reservations import Reservation
+from counterfoil.hub.availability.reservations import Reservation
 from counterfoil.processes.holding import (
     LONGEST,
     AnotherOrder,

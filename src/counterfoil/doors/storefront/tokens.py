@@ -16,8 +16,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from counterfoil.doors.storefront.problems import FORBIDDEN, TOO_MANY, UNAUTHORIZED, Refusal
-from counterfoil.hub import apitokens
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import apitokens
 
 BURST_SECONDS = 2.0
 """So many seconds of its rate a token that was quiet may use at once."""

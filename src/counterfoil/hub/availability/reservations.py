@@ -1,7 +1,7 @@
 """Reservations: all their SQL.
 
-What a reservation takes of which article stands in `taking` (hub/stock.py), under its id. Reservations are locked
-before the rows of `stock`, after objects, in the order of their ids.
+What a reservation takes of which article stands in `taking` (stock.py), under its id. Reservations are locked before
+the rows of `stock`, after objects, in the order of their ids.
 """
 
 from __future__ import annotations

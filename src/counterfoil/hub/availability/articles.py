@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import looking, stock
+from counterfoil.hub.availability import stock
 from counterfoil.hub.schema import object_
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import looking
 from counterfoil.retail.availability import Article, Stand, stands_of, thousandths
 from counterfoil.retail.product import variant_id
 

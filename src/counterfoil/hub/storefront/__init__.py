@@ -1,0 +1,1 @@
+"""What storefronts and their customers ask for and leave behind, as it is kept."""
