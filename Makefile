@@ -9,9 +9,9 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recorded week test faults soak oversell e2e lint reference lock clean
+.PHONY: help demo recorded week test faults soak oversell e2e browser lint reference lock clean
 .PHONY: bench-hub bench-odoo bench-stock bench-outage bench-catalogue bench-customers bench-master bench-drift
-.PHONY: bench-storefront
+.PHONY: bench-storefront bench-console
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,9 +49,13 @@ e2e: .venv/.dev  ## tests against a real Odoo 19 and 14
 	scripts/odoo14 up || [ $$? = 77 ]
 	$(BIN)/pytest tests/e2e
 
+# Budget: 5 minutes on two cores, of which about one is for getting a browser from nothing.
+browser: .venv/.dev  ## the console in a real browser: the work of a shop's people; pictures of every page in .bench/console
+	$(BIN)/pytest tests/console
+
 lint: .venv/.dev  ## style, types, and that imports point downwards
-	$(BIN)/ruff check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium
-	$(BIN)/ruff format --check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium
+	$(BIN)/ruff check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium scripts/promtool scripts/axe
+	$(BIN)/ruff format --check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium scripts/promtool scripts/axe
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -86,8 +90,12 @@ bench-storefront: .venv/.dev  ## how many may be sold: reads/s and p99 beside a 
 	scripts/odoo19 up
 	$(BIN)/python bench/storefront.py
 
-reference: .venv/.dev  ## write docs/reference again from the code
+bench-console: .venv/.dev  ## how fast views and searches are with 1 million events, in ratio to an empty store, and what workers feel of it
+	$(BIN)/python bench/console.py
+
+reference: .venv/.dev  ## write docs/reference and ops again from the code
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/dashboards.py
 
 # The locks hold hashes and no address: where packages come from is the machine's own affair.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

@@ -26,6 +26,7 @@ import uvloop
 from counterfoil.blueprint import Catalogue, ConnectorInfo, parse
 from counterfoil.doors.serve import collect_seldom
 from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.readings import Reading, keep_readings
 from counterfoil.hub.store import Store, open_store
 from counterfoil.processes.holding import Offer
 from counterfoil.processes.reserving import Desk
@@ -52,9 +53,9 @@ async def fill(store: Store) -> None:
     """The articles, each with plenty in each place."""
     at = dict.fromkeys(PLACES, (PLENTY, 0, 0))
     for start in range(0, SKUS, 1000):
-        some = [stock.Reading(f"odoo:variant:{n}", f"SKU-{n}", at, 1.0) for n in range(start, start + 1000)]
+        some = [Reading(f"odoo:variant:{n}", f"SKU-{n}", at, 1.0) for n in range(start, start + 1000)]
         async with store.write() as connection:
-            await stock.keep_readings(connection, store, some)
+            await keep_readings(connection, store, some)
 
 
 def wishes(dice: random.Random) -> Iterator[Lines]:

@@ -28,6 +28,7 @@ from counterfoil.blueprint.approvals import Approvals
 from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.drift import Drift
 from counterfoil.blueprint.identity import ArticleRules, CustomerRules
+from counterfoil.blueprint.metrics import MetricsRules
 from counterfoil.blueprint.ownership import Ownership
 from counterfoil.blueprint.places import Place
 from counterfoil.blueprint.pricing import PriceRules
@@ -35,12 +36,15 @@ from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.quality import QualityRules
 from counterfoil.blueprint.returning import Returns
 from counterfoil.blueprint.storefront import Storefront
+from counterfoil.blueprint.traces import Traces
 from counterfoil.connectors.odoo import versions
 from counterfoil.doors import assembly
 from counterfoil.doors.storefront import opening
 from counterfoil.doors.storefront.problems import KINDS
 from counterfoil.retail.events import EVENT_TYPES
 from counterfoil.retail.mapping import Overlays, Way
+from counterfoil.watch.metrics import names
+from counterfoil.watch.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -212,6 +216,8 @@ _PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("prescriptions", prescriptions.Prescriptions),
     ("prescriptions: needed", prescriptions.Needing),
     ("returns", Returns),
+    ("metrics", MetricsRules),
+    ("traces", Traces),
 )
 _SECTIONS = {
     "store": "`sqlite:///file.db` or `postgresql://user:${PASSWORD}@host/database`",
@@ -241,6 +247,8 @@ _SECTIONS = {
     "appointments": "see below",
     "prescriptions": "see below",
     "returns": "see below",
+    "metrics": "who may read the metrics; see below",
+    "traces": "where traces are sent; see below",
     "profiles": "what is otherwise, by profile: any of these keys",
 }
 _SYSTEM = {
@@ -401,7 +409,33 @@ def storefront() -> str:
     return "\n".join(lines)
 
 
+# Metrics
+
+
+def metrics() -> str:
+    """Every metric of ours and every alert."""
+    lines = ["# Metrics and alerts", "", MADE, ""]
+    lines += [
+        "[How they are read](../how-to/metrics.md). Seconds, bytes, and seconds since the epoch where a name says "
+        "`timestamp`. Counters and histograms are of one process since it began; gauges that tell of the store are the "
+        "same from every process, and missing while it is away. Beside these there are the usual `process_*` of the "
+        "process itself.",
+        "",
+        "## Metrics",
+        "",
+    ]
+    rows = ((f"`{name}`", kind, code(labels), words) for name, (kind, words, labels) in names().items())
+    lines += table(("metric", "kind", "labels", "what it is"), rows)
+    lines += ["## Alerts", "", "As `ops/prometheus/alerts.yml` has them; each leads to its runbook.", ""]
+    alerts = (
+        (f"[{rule.name}](../{rule.runbook.removeprefix('docs/')})", rule.severity, rule.lasts, f"`{rule.expr}`")
+        for rule in RULES
+    )
+    return "\n".join([*lines, *table(("alert", "severity", "after", "when"), alerts)])
+
+
 PAGES = {
+    "metrics.md": metrics,
     "events.md": events,
     "operations.md": operations,
     "configuration.md": configuration,

@@ -18,7 +18,7 @@ from counterfoil.doors.storefront import opening
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.following import Follower
 from counterfoil.hub import records
-from counterfoil.hub.availability import stock
+from counterfoil.hub.availability.readings import Reading, keep_readings
 from counterfoil.hub.schema import cursor
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import apitokens
@@ -70,10 +70,10 @@ class Stage:
         async with self.store.write() as connection:
             now = await self.store.clock(connection)
             readings = [
-                stock.Reading(f"odoo:variant:{product(sku).variants[0].id}", sku, _thousandths(places), now)
+                Reading(f"odoo:variant:{product(sku).variants[0].id}", sku, _thousandths(places), now)
                 for sku, places in quantities.items()
             ]
-            await stock.keep_readings(connection, self.store, readings)
+            await keep_readings(connection, self.store, readings)
         await self.looked()
 
     async def looked(self, ago: float = 0.0) -> None:

@@ -110,9 +110,8 @@ def postgres(*arguments: str) -> str:
     return (done.stdout.splitlines() or [""])[-1]
 
 
-@contextlib.contextmanager
-def an_odoo(kind: str, folder: Path, stack: contextlib.ExitStack) -> Iterator[tuple[stage.OdooPlace, Odoo, Any]]:
-    """Where the hub finds it, the way past all faults, and what sets them. Raises NoOdoo."""
+def an_odoo(kind: str, folder: Path, stack: contextlib.ExitStack) -> tuple[stage.OdooPlace, Odoo, Any]:
+    """Where the hub finds it, the way past all faults, and what sets them; until `stack` ends. Raises NoOdoo."""
     if kind == "real":
         behind = stack.enter_context(stage.an_odoo("real", "cf_oversell", 2))
         app = proxy.make_app(behind.url)
@@ -121,8 +120,7 @@ def an_odoo(kind: str, folder: Path, stack: contextlib.ExitStack) -> Iterator[tu
             app.faults.waiting = [Fault(**fault) for fault in faults]
 
         front = stack.enter_context(serving(app))
-        yield stage.OdooPlace(front, behind.database, behind.api_key), behind.api, set_faults
-        return
+        return stage.OdooPlace(front, behind.database, behind.api_key), behind.api, set_faults
     faulty, calm = free_port(), free_port()
     command = [sys.executable, "-m", "counterfoil_sandbox.odoo", "--products", "0"]
     stack.enter_context(Kept([*command, "--port", str(faulty), "--calm-port", str(calm)], folder / "odoo.log"))
@@ -132,7 +130,7 @@ def an_odoo(kind: str, folder: Path, stack: contextlib.ExitStack) -> Iterator[tu
         httpx.post(f"http://127.0.0.1:{faulty}/_sandbox/faults", json=faults, timeout=60).raise_for_status()
 
     past = stage.OdooPlace(f"http://127.0.0.1:{calm}", "sandbox", "sandbox-key")
-    yield stage.OdooPlace(f"http://127.0.0.1:{faulty}", "sandbox", "sandbox-key"), past.api, post_faults
+    return stage.OdooPlace(f"http://127.0.0.1:{faulty}", "sandbox", "sandbox-key"), past.api, post_faults
 
 
 @contextlib.contextmanager
@@ -141,7 +139,7 @@ def a_place(folder: Path, worlds: Sequence[World], odoo: str = "sandbox") -> Ite
     with contextlib.ExitStack() as stack:
         shops = {name: make_shop(None) for name in (WEB, MARKET)}
         urls = {name: stack.enter_context(serving(shop)) for name, shop in shops.items()}
-        erp, api, set_faults = stack.enter_context(an_odoo(odoo, folder, stack))
+        erp, api, set_faults = an_odoo(odoo, folder, stack)
         prepare(api, RECORDINGS, {"EUR"})
         name = f"cf_oversell_{os.getpid()}_{worlds[0].seed}"
         store = postgres("createdb", name)
@@ -177,19 +175,7 @@ def a_place(folder: Path, worlds: Sequence[World], odoo: str = "sandbox") -> Ite
 def token(program: Sequence[str], file: Path, shop: str) -> str:
     """A new one for the shop."""
     scopes = [word for scope in ("availability", "reserve", "orders") for word in ("--scope", scope)]
-    command = [
-        *program,
-        "tokens",
-        "add",
-        "lab",
-        "--channel",
-        shop,
-        *scopes,
-        "--rate",
-        "10000/s",
-        "-b",
-        str(file),
-        "--json",
-    ]
+    asked = ["tokens", "add", "lab", "--channel", shop, *scopes, "--rate", "10000/s"]
+    command = [*program, *asked, "-b", str(file), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return str(json.loads(done.stdout)["token"])

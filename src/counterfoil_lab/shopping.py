@@ -186,6 +186,7 @@ class Play:
         await asyncio.gather(*map(self.unasked_order, self.world.fenced))
 
     async def unasked_order(self, sku: str) -> None:
+        """One of these, and the wait until the hub tells of it."""
         await asyncio.sleep(self.dice.uniform(0.0, TROUBLE))
         number = next(self.place.numbers)
         self.order(MARKET, number, {sku: self.dice.randint(1, FENCE)})

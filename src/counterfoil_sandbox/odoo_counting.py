@@ -9,6 +9,14 @@ from counterfoil_sandbox.odoo_quants import bypasses
 from counterfoil_sandbox.odoo_schema import BEFORE_WRITE, Row, user_error
 from counterfoil_sandbox.odoo_store import Store
 
+UNCOUNTED: Row = {
+    "inventory_quantity": 0.0,
+    "inventory_quantity_set": False,
+    "inventory_diff_quantity": 0.0,
+    "user_id": False,
+}
+"""A quant that nobody has counted, or whose count was applied."""
+
 
 def create_quant(store: Store, vals: Row) -> int:
     """`create` of stock.quant: while counting, an existing quant is written instead of a second one made."""
@@ -60,19 +68,9 @@ def apply_inventory(store: Store, ids: list[int]) -> None:
         row = store.rows["stock.quant"][number]
         difference = row["inventory_quantity"] - row["quantity"]
         loss, shelf = loss_location(store), row["location_id"]
-        moves.append(
-            move_counted(
-                store, row["product_id"], abs(difference), *((loss, shelf) if difference > 0 else (shelf, loss))
-            )
-        )
-        store.touch(
-            "stock.quant",
-            number,
-            inventory_quantity=0.0,
-            inventory_quantity_set=False,
-            inventory_diff_quantity=0.0,
-            user_id=False,
-        )
+        source, target = (loss, shelf) if difference > 0 else (shelf, loss)
+        moves.append(move_counted(store, row["product_id"], abs(difference), source, target))
+        store.touch("stock.quant", number, **UNCOUNTED)
     odoo_moves.serve_waiting(store, moves)
 
 
@@ -80,14 +78,7 @@ def clear_inventory(store: Store, ids: list[int]) -> None:
     """action_clear_inventory_quantity: what was counted is forgotten."""
     store.check_exist("stock.quant", ids)
     for number in ids:
-        store.touch(
-            "stock.quant",
-            number,
-            inventory_quantity=0.0,
-            inventory_quantity_set=False,
-            inventory_diff_quantity=0.0,
-            user_id=False,
-        )
+        store.touch("stock.quant", number, **UNCOUNTED)
 
 
 def count_as_is(store: Store, ids: list[int], quantity: float | None = None) -> None:

@@ -8,21 +8,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.conformance.odoo_place import Erp
+from tests.conformance.odoo_place import RULES, Erp
 
-from counterfoil.connectors.odoo import Odoo
+from counterfoil.connectors.odoo import Odoo, Rules
 from counterfoil.hub.contract import Observed, Raw
 from counterfoil.retail.availability import Policy
 from counterfoil.retail.fulfilment import ErpState, Fulfilment, ShipmentState
 from counterfoil.retail.money import Money
 from counterfoil.retail.party import Account
-from counterfoil.retail.product import Product, StockLevel
+from counterfoil.retail.product import Product, SalePrice, StockLevel
 from counterfoil_lab import warehouse
 
 NUMBERS = itertools.count(70_001)
@@ -136,8 +136,8 @@ class OdooReadingSuite:
         """A hub that watches; settings as for Erp.connector."""
         made: list[Watching] = []
 
-        def another(**settings: str) -> Watching:
-            made.append(Watching(erp.connector(**settings)))
+        def another(rules: Rules = RULES, **settings: str) -> Watching:
+            made.append(Watching(erp.connector(rules, **settings)))
             return made[-1]
 
         yield another
@@ -357,6 +357,23 @@ class OdooReadingSuite:
         desk.erp.api.call("product.pricelist.item", "unlink", ids=[rule["id"]])
         told = only(await hub.poll("products"), str(template))
         assert told.variants[0].sale is None
+
+    async def test_a_shop_with_a_pricelist_of_its_own(self, desk: Desk, watch: Callable[..., Watching]) -> None:
+        """The usual price is the list price; the shop's own one and its campaign stand beside it."""
+        article = desk.article()
+        where = desk.erp.api.read("product.product", [["id", "=", article]], ["product_tmpl_id"])
+        of = {"applied_on": "1_product", "product_tmpl_id": where[0]["product_tmpl_id"][0]}
+        ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+        own = desk.pricelist({**of, "fixed_price": 11.0}, {**of, "date_end": when(ends), "fixed_price": 8.0})
+        hub = watch(replace(RULES, pricelists={"web": str(own)}))
+        told: Product = (await hub.poll("products"))[str(of["product_tmpl_id"])].state  # type: ignore[assignment]
+        [variant] = told.variants
+        assert (variant.price and variant.price.amount, variant.sale) == (10, None)
+        [there] = told.on("web").variants
+        assert there.price == Money.of("11.00", "EUR")
+        assert there.sale == SalePrice(price=Money.of("8.00", "EUR"), ends_at=ends)
+        [elsewhere] = told.on("other").variants
+        assert (elsewhere.price, elsewhere.sale, elsewhere.prices) == (variant.price, None, ())
 
     async def test_1250_prices_over_many_pages(self, desk: Desk, watch: Callable[..., Watching]) -> None:
         """case: F39 - every one of 1,250 new prices is told, not those of the first page."""

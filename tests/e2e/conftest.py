@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SUITES = ("erp_suite", "afterwards_suite", "odoo_suite", "routing_suite", "asked_suite", "odoo_place")
+SUITES = ("erp_suite", "afterwards_suite", "odoo_suite", "routing_suite", "asked_suite", "trial_suite", "odoo_place")
 pytest.register_assert_rewrite(*(f"tests.conformance.{suite}" for suite in SUITES))
 
 from tests.conformance.odoo_place import Erp, before  # noqa: E402

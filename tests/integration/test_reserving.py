@@ -18,8 +18,8 @@ from tests.fakes import rows_of
 from counterfoil.blueprint import Catalogue, ConnectorInfo, Retention, parse
 from counterfoil.hub import records, retention, schema
 from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability.readings import Reading, keep_readings
 from counterfoil.hub.availability.reservations import Reservation, State
-from counterfoil.hub.availability.stock import Reading
 from counterfoil.hub.store import Store
 from counterfoil.processes.holding import AnotherOrder, Ended, NoSuchReservation, NotDone, Offer, Short
 from counterfoil.processes.reserving import WITHOUT_ORDER, Desk
@@ -51,7 +51,7 @@ async def stand(store: Store, **units: int | Mapping[str, int]) -> None:
         places = {place: (n * UNIT, 0, 0) for place, n in at.items()}
         readings.append(Reading(f"odoo:variant:{sku}", sku, places, 1.0))
     async with store.write() as connection:
-        await stock.keep_readings(connection, store, readings)
+        await keep_readings(connection, store, readings)
 
 
 async def taken(store: Store) -> dict[str, int]:

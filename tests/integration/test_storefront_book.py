@@ -18,7 +18,8 @@ from counterfoil.doors.storefront.book import Book
 from counterfoil.doors.storefront.following import Follower
 from counterfoil.hub import records, schema
 from counterfoil.hub.availability import stock
-from counterfoil.hub.availability.stock import Reading, Taking
+from counterfoil.hub.availability.readings import Reading, keep_readings
+from counterfoil.hub.availability.stock import Taking
 from counterfoil.hub.records import Known
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import looking
@@ -51,7 +52,7 @@ def reading(number: int, sku: str, at: float = 1.0, **units: int) -> Reading:
 
 async def read(store: Store, *readings: Reading) -> None:
     async with store.write() as connection:
-        await stock.keep_readings(connection, store, readings)
+        await keep_readings(connection, store, readings)
 
 
 async def take(store: Store, holder: str, sku: str, units: int) -> None:
@@ -172,10 +173,10 @@ async def test_what_is_committed_late_is_not_missed(
     follower = a_follower(other, book)
     await follower.load()
     async with store.write() as slow:
-        await stock.keep_readings(slow, store, [reading(1, "A", WH=5)])
+        await keep_readings(slow, store, [reading(1, "A", WH=5)])
         await tell(slow, store, a_product(1, "A"), 1)
         async with other.write() as quick:
-            await stock.keep_readings(quick, other, [reading(2, "B", WH=7)])
+            await keep_readings(quick, other, [reading(2, "B", WH=7)])
             await tell(quick, other, a_product(2, "B"), 2)
         for _ in range(2):
             await follower.look()

@@ -7,7 +7,6 @@ from counterfoil.blueprint.model import (
     HUB_ASK,
     Blueprint,
     Channel,
-    ExceptionOwners,
     Flow,
     Limits,
     OrderChoices,
@@ -19,6 +18,7 @@ from counterfoil.blueprint.model import (
 )
 from counterfoil.blueprint.problems import BlueprintError, Problem
 from counterfoil.blueprint.render import as_data, dump, render, render_page
+from counterfoil.blueprint.responding import ExceptionOwners
 from counterfoil.blueprint.values import Rate, Secret, SecretMissing, format_duration, parse_duration, parse_rate
 
 __all__ = [

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from counterfoil.blueprint import appointments, approvals, drift, mapping, ownership, places, routing, stock, storefront
+from counterfoil.blueprint import (
+    appointments,
+    approvals,
+    drift,
+    mapping,
+    ownership,
+    places,
+    routing,
+    stock,
+    storefront,
+    trials,
+)
 from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.catalogue import Catalogue, OperationInfo
 from counterfoil.blueprint.drift import Drift
@@ -57,6 +68,7 @@ class Draft:
     storefront: storefront.Storefront | None = None
     routing: routing.Routing | None = None
     stock: stock.StockRules | None = None
+    trials: trials.Trials | None = None
 
     def row(self, number: int, *key: str) -> Path:
         """Where the row of a flow stands, or one of its keys."""
@@ -85,6 +97,7 @@ def problems(draft: Draft, known: Catalogue, source: Source) -> list[Problem]:
         *appointments.problems(draft, known, source),
         *storefront.problems(draft.storefront, draft.systems, source),
         *stock.problems(draft.stock, draft, source),
+        *trials.problems(draft, source),
         *routing.problems(draft.routing, draft.sites, draft.systems, source),
     ]
 

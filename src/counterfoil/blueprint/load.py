@@ -14,7 +14,20 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from counterfoil.blueprint import appointments, check, mapping, prescriptions, profiles, stock, timing_checks, yamlread
+from counterfoil.blueprint import (
+    appointments,
+    check,
+    console,
+    mapping,
+    metrics,
+    notify,
+    prescriptions,
+    profiles,
+    responding,
+    stock,
+    timing_checks,
+    yamlread,
+)
 from counterfoil.blueprint.approvals import Approvals
 from counterfoil.blueprint.calendars import Calendar
 from counterfoil.blueprint.catalogue import Catalogue, ConnectorInfo
@@ -27,7 +40,6 @@ from counterfoil.blueprint.model import (
     Assortment,
     Blueprint,
     Channel,
-    ExceptionOwners,
     Flow,
     Limits,
     OrderChoices,
@@ -47,6 +59,8 @@ from counterfoil.blueprint.returning import Returns
 from counterfoil.blueprint.routing import Routing, Rule
 from counterfoil.blueprint.secrets import REFERENCE, WRITTEN_OUT, Lookup, NotGiven
 from counterfoil.blueprint.storefront import Storefront
+from counterfoil.blueprint.traces import Traces
+from counterfoil.blueprint.trials import Trials
 from counterfoil.blueprint.values import Remedy, Secret
 from counterfoil.blueprint.yamlread import Source
 
@@ -56,7 +70,7 @@ _SECTIONS = (
     *("systems", "owners", "flows", "channels", "orders", "customers", "products", "taxes", "payments", "exceptions"),
     *("pressure", "retention", "approvals", "calendars", "promises", "prices", "quality", "drift"),
     *("appointments", "places", "storefront", "routing"),
-    *("prescriptions", "returns", "stock"),
+    *("prescriptions", "returns", "trials", "stock", "console", "metrics", "traces", "notify"),
 )
 _SCALARS = ("counterfoil", "store", "listen", "public_url")
 _OF_EVERY_SYSTEM = ("connector", "url", "poll", "overlap", "cut_over", "limits")
@@ -240,7 +254,7 @@ class _Reading:
         whole["products"] = self.part("products", ArticleRules)
         whole["prices"] = self.part("prices", PriceRules)
         whole["quality"] = self.part("quality", QualityRules)
-        whole["exceptions"] = self.exceptions()
+        whole["exceptions"] = responding.read(self)
         whole["retention"] = self.draft.retention = self.part("retention", Retention)
         whole["calendars"] = self.draft.calendars = self.named("calendars", Calendar)
         whole["promises"] = self.draft.promises = self.named("promises", Promise)
@@ -252,8 +266,13 @@ class _Reading:
         whole["stock"] = self.draft.stock = stock.read(given, self.built, self.blame)
         whole["pressure"] = self.part("pressure", Pressure)
         whole["drift"] = self.draft.drift = self.part("drift", Drift)
+        whole["metrics"] = metrics.read(self)
+        whole["traces"] = self.part("traces", Traces)
+        whole["notify"] = notify.read(self)
         whole["prescriptions"] = prescriptions.read(self)
+        whole["console"] = console.read(self)
         whole["returns"] = self.part("returns", Returns)
+        whole["trials"] = self.draft.trials = self.part("trials", Trials)
         whole["approvals"] = self.draft.approvals = self.part("approvals", Approvals)
         whole = {key: value for key, value in whole.items() if value is not None}
         blueprint = self.build(Blueprint, whole, (), tuple(whole))
@@ -443,19 +462,6 @@ class _Reading:
         """The mapping under `key`, or its defaults."""
         return self.built(model, self.section(key, dict, "a mapping"), (key,))
 
-    def exceptions(self) -> ExceptionOwners:
-        """Reasons and outcomes to their owners; those not named keep the usual ones."""
-        entries = dict(self.section("exceptions", dict, "a mapping of reasons to who looks after them"))
-        for reason, owner in list(entries.items()):
-            if not isinstance(owner, str) or not owner:
-                self.blame(("exceptions", reason), "who looks after it")
-                del entries[reason]
-        if self.known.reasons:
-            self.only_keys(entries, ("default", *self.known.reasons), ("exceptions",))
-        default = {"default": entries.pop("default")} if "default" in entries else {}
-        usual = ExceptionOwners().by_reason
-        return ExceptionOwners(**default, by_reason={**usual, **entries})
-
     def text(self, value: Any, path: Path) -> Any:
         """`value` with its references replaced, None (and a problem) if one leads nowhere."""
         return self.looked_up(self.lookup.text, value, path) if isinstance(value, str) else value
@@ -475,7 +481,10 @@ class _Reading:
             for path, value in self.source.texts((section,)):
                 key = path[2] if section == "systems" and len(path) > 2 else None
                 replaced = key is not None and (key == "url" or key not in _OF_EVERY_SYSTEM)
+                replaced = replaced or (section == notify.SECTION and notify.is_reference(path[1:]))
+                replaced = replaced or (section == metrics.SECTION and path[1:2] in metrics.SECRET_PATHS)
                 replaced = replaced or (section == prescriptions.SECTION and path[1:2] in prescriptions.SECRET_PATHS)
+                replaced = replaced or (section == console.SECTION and path[1:] == console.SECRET_PATH)
                 if not replaced and REFERENCE.search(value):
                     self.blame(path, "the value itself", hint=hint)
 

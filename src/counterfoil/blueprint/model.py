@@ -15,19 +15,25 @@ from pydantic import AfterValidator, ConfigDict, Field
 from counterfoil.blueprint.appointments import Appointments
 from counterfoil.blueprint.approvals import Approvals
 from counterfoil.blueprint.calendars import A_ZONE, Calendar, Zone
+from counterfoil.blueprint.console import Console
 from counterfoil.blueprint.drift import Drift
 from counterfoil.blueprint.identity import ArticleRules, CustomerRules
+from counterfoil.blueprint.metrics import MetricsRules
+from counterfoil.blueprint.notify import Notify
 from counterfoil.blueprint.ownership import Ownership, owner_of
 from counterfoil.blueprint.places import Place
 from counterfoil.blueprint.prescriptions import Prescriptions
 from counterfoil.blueprint.pricing import PriceRules
 from counterfoil.blueprint.promising import Promise
 from counterfoil.blueprint.quality import QualityRules
+from counterfoil.blueprint.responding import ExceptionOwners
 from counterfoil.blueprint.returning import Returns
 from counterfoil.blueprint.routing import Routing
 from counterfoil.blueprint.stock import StockRules
 from counterfoil.blueprint.storefront import Storefront
 from counterfoil.blueprint.timing import Timing, a_schedule, a_time, a_window, timing_of
+from counterfoil.blueprint.traces import Traces
+from counterfoil.blueprint.trials import Trials
 from counterfoil.blueprint.values import (
     A_DURATION,
     A_RATE,
@@ -241,7 +247,7 @@ class Channel(Part):
         default=get_args(Published), description=f"a list of {', '.join(get_args(Published))}"
     )
     warehouse: Name | None = Field(default=None, description="the short name of the warehouse in Odoo that ships")
-    pricelist: Name | None = Field(default=None, description="the name or external id of the pricelist of its orders")
+    pricelist: Name | None = Field(default=None, description="the name or external id of the pricelist it sells by")
     assortment: Assortment = Field(default=Assortment(), description="a mapping with the keys only, never")
 
 
@@ -256,21 +262,6 @@ class Pressure(Part):
         description="a whole number: so many deliveries that must be on time are due",
     )
     lag: Wait = Field(default=timedelta(seconds=20), description=f"{A_DURATION}: one of them has been due for so long")
-
-
-class ExceptionOwners(Part):
-    """Who looks after which exceptions."""
-
-    default: Name = Field(default="shop-manager", description="who looks after it")
-    by_reason: ReadOnly[Name] = Field(
-        default_factory=lambda: {"misconfigured": "integration-engineer", "bug": "integration-engineer"},
-        validate_default=True,
-        description="who looks after it",
-    )
-
-    def owner_of(self, reason: str, outcome: str = "") -> str:
-        """By the reason, else by the outcome, else the default."""
-        return self.by_reason.get(reason) or self.by_reason.get(outcome) or self.default
 
 
 class Retention(Part):
@@ -309,6 +300,7 @@ class Blueprint(Part):
     drift: Drift = Drift()
     prescriptions: Prescriptions = Prescriptions()
     returns: Returns = Returns()
+    trials: Trials = Trials()
     calendars: ReadOnly[Calendar] = Field(default_factory=dict, validate_default=True)
     promises: ReadOnly[Promise] = Field(default_factory=dict, validate_default=True)
     places: ReadOnly[Place] = Field(default_factory=dict, validate_default=True)
@@ -316,6 +308,10 @@ class Blueprint(Part):
     storefront: Storefront = Storefront()
     stock: StockRules = StockRules()
     routing: Routing = Routing()
+    metrics: MetricsRules = MetricsRules()
+    traces: Traces = Traces()
+    notify: Notify = Notify()
+    console: Console = Console()
 
     @property
     def listen_host(self) -> str:

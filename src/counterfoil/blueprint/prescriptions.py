@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from counterfoil.blueprint.problems import Problem, choice, nearest, quoted
 from counterfoil.blueprint.secrets import Lookup
+from counterfoil.blueprint.stock import path_of
 from counterfoil.blueprint.values import (
     A_DURATION,
     Name,
@@ -79,11 +80,11 @@ class Needing(Part):
     )
 
     def fits(self, sku: str, tax_class: str, category: tuple[str, ...] = ()) -> bool:
-        """Whether what is sold so needs a prescription. A category is the path from the root."""
+        """Whether what is sold so needs a prescription. A category is the path from the root, in whatever case."""
         if tax_class in self.tax_classes or any(fnmatchcase(sku, pattern) for pattern in self.skus if sku):
             return True
-        paths = [tuple(name.strip() for name in each.split("/")) for each in self.categories]
-        return any(category[: len(path)] == path for path in paths)
+        below = tuple(name.casefold() for name in category)
+        return any(below[: len(path)] == path for path in (path_of(each.casefold()) for each in self.categories))
 
 
 class AsRecord(Part):

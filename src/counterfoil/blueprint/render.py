@@ -11,13 +11,18 @@ import yaml
 from counterfoil.blueprint import (
     appointments,
     approvals,
+    console,
     explaining,
     mapping,
+    metrics,
+    notify,
     ownership,
     places,
+    responding,
     routing,
     stock,
     storefront,
+    traces,
 )
 from counterfoil.blueprint.catalogue import Catalogue
 from counterfoil.blueprint.drift import in_words
@@ -31,6 +36,7 @@ from counterfoil.blueprint.pricing import prices_in_words
 from counterfoil.blueprint.quality import quality_in_words
 from counterfoil.blueprint.returning import returns_in_words
 from counterfoil.blueprint.timing_page import timing_and_promises
+from counterfoil.blueprint.trials import trials_in_words
 from counterfoil.blueprint.values import Secret, format_duration
 
 _WHEN_DOWN = {
@@ -103,17 +109,19 @@ def content(
     lines += section("Orders in Odoo", ("Shop", "Ships from", "Pricelist"), mapping.places(blueprint))
     lines += stock.on_page(blueprint.stock)
     lines += [*places.on_page(blueprint.places), *storefront.on_page(blueprint.storefront)]
+    lines += [*metrics.on_page(blueprint.metrics), *traces.on_page(blueprint.traces)]
+    lines += console.on_page(blueprint.console)
     lines += appointments.on_page(blueprint.appointments)
     lines += routing.on_page(blueprint.routing)
     lines += section("Fields", mapping.HEAD, mapping.rows(blueprint, known))
     lines += section("States", mapping.STATES_HEAD, mapping.states(blueprint, known))
-    owners = blueprint.exceptions
-    people = [*owners.by_reason.items(), ("anything else", owners.default)]
-    lines += section("Exceptions", ("Reason", "Who looks after it"), people)
+    lines += responding.on_page(blueprint.exceptions)
+    lines += notify.on_page(blueprint.notify)
     bodies, history = (format_duration(age) for age in (blueprint.retention.bodies, blueprint.retention.history))
     lines += [Heading("What is looked after by the clock"), in_words(blueprint.drift)]
     lines += [*prices_in_words(blueprint.prices), *quality_in_words(blueprint.quality)]
     lines += [*prescriptions_in_words(blueprint.prescriptions), *returns_in_words(blueprint.returns)]
+    lines += trials_in_words(blueprint.trials)
     lines += section("Changes for two", ("A change of", "Is approved by"), approvals.rows(blueprint.approvals))
     lines.append(Heading("What is kept"))
     lines.append(f"What is finished is kept for {history}, the raw bodies that arrived for {bodies}.")
@@ -140,7 +148,7 @@ def as_data(blueprint: Blueprint) -> dict[str, Any]:
         for key in ("url", "limits"):
             if not system[key]:
                 del system[key]
-    data["exceptions"].update(data["exceptions"].pop("by_reason"))
+    data["exceptions"] = responding.as_written(data["exceptions"])
     return data
 
 

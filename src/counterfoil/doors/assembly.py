@@ -18,6 +18,7 @@ from counterfoil.blueprint import load as load_blueprint
 from counterfoil.blueprint.manifest import limits_in_words
 from counterfoil.blueprint.mapping import plain
 from counterfoil.blueprint.ownership import enforced
+from counterfoil.blueprint.stock import path_of
 from counterfoil.connectors import odoo, rest, woocommerce
 from counterfoil.connectors.odoo.rules import NOBODY, Staff
 from counterfoil.connectors.overlay import Dialect
@@ -33,6 +34,7 @@ from counterfoil.processes.calendars import Calendars
 from counterfoil.processes.changes import changes, retells
 from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.fulfilment import fulfilments
+from counterfoil.processes.ontrial import OnTrial
 from counterfoil.processes.orders import orders
 from counterfoil.processes.prescribing import Prescribing
 from counterfoil.processes.pricing import PriceRule, held_back
@@ -40,6 +42,7 @@ from counterfoil.processes.publication import Publication
 from counterfoil.processes.returning import Returning
 from counterfoil.processes.routing import Router
 from counterfoil.processes.stock import Rules
+from counterfoil.processes.trying import Trying
 from counterfoil.processes.withholding import Withholding
 from counterfoil.retail.availability import Article
 from counterfoil.retail.events import EVENT_TYPES, Event
@@ -144,14 +147,15 @@ def channel_of(blueprint: Blueprint, system: str) -> Channel:
     """What the shop `system` is told of products and stock; the usual where the blueprint says nothing of it."""
     declared = blueprint.channels.get(system)
     if declared is None:
-        return Channel()
+        return Channel(system)
     return Channel(
+        name=system,
         stock=stock_rules(blueprint).told(system, Article("")),
         requires=frozenset(declared.requires),
         tax_classes=dict(declared.tax_classes),
         publish=frozenset(declared.publish),
-        only=tuple(map(_path, declared.assortment.only)),
-        never=tuple(map(_path, declared.assortment.never)),
+        only=tuple(map(path_of, declared.assortment.only)),
+        never=tuple(map(path_of, declared.assortment.never)),
     )
 
 
@@ -168,10 +172,6 @@ def channels(blueprint: Blueprint) -> dict[str, Channel]:
 def house(store: Store, blueprint: Blueprint, made: Mapping[str, Connector]) -> House:
     """What a drift audit works with."""
     return House(store, blueprint, made, processes(blueprint), streams(blueprint))
-
-
-def _path(category: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in category.split("/"))
 
 
 def odoo_rules(blueprint: Blueprint, system: str) -> odoo.Rules:
@@ -215,7 +215,8 @@ def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
         elif system.connector == "rest":
             made[name] = {kind: changes(name, kind) for kind in rest.mapping.KINDS}
         else:
-            made[name] = {"order": orders(blueprint.orders, system.cut_over), "customer": changes(name, "customer")}
+            ordered = orders(blueprint.orders, system.cut_over, blueprint.trials)
+            made[name] = {"order": ordered, "customer": changes(name, "customer")}
     return {
         name: {kind: replace(each, owners=enforced(blueprint.owners, kind)) for kind, each in kinds.items()}
         for name, kinds in made.items()
@@ -224,8 +225,12 @@ def processes(blueprint: Blueprint) -> dict[str, Mapping[str, Process]]:
 
 def publication(store: Store, blueprint: Blueprint) -> Publication:
     """What the channels are told of stock."""
-    counted = [name for name, kinds in processes(blueprint).items() if any(kind.counts for kind in kinds.values())]
-    return Publication(store, blueprint, stock_rules(blueprint), streams(blueprint), counted)
+    return Publication(store, blueprint, stock_rules(blueprint), streams(blueprint), counted(blueprint))
+
+
+def counted(blueprint: Blueprint) -> list[str]:
+    """The systems whose stock is what may be promised."""
+    return [name for name, kinds in processes(blueprint).items() if any(kind.counts for kind in kinds.values())]
 
 
 def worker(
@@ -241,6 +246,7 @@ def worker(
         options = {"lease": float(lease), **options}
     options = {"follow": _follow(store, blueprint, told), **options}
     more = [routing.prepare] if blueprint.routing.rules else []
+    more += [OnTrial(blueprint.trials).prepare] if blueprint.trials.declared else []
     options = {"prepare": combined(withholding(store, blueprint).prepare, told.prepare, *more), **options}
     return Worker(store, blueprint, made, processes(blueprint), retells=retells(), **options)
 
@@ -252,8 +258,8 @@ def _follow(store: Store, blueprint: Blueprint, told: Publication) -> Follow | N
         followers.append(Claimant(told.rules, Router.of(blueprint), told.articles))
     if blueprint.appointments.services:
         followers.append(Calendars(diary(store, blueprint)))
-    if blueprint.promises:
-        followers.append(Follower(blueprint))
+    if (promises := _promises(blueprint)) is not None:
+        followers.append(promises)
 
     async def follow(connection: AsyncConnection, store: Store, events: Sequence[Event]) -> None:
         for each in followers:
@@ -262,14 +268,19 @@ def _follow(store: Store, blueprint: Blueprint, told: Publication) -> Follow | N
     return follow if followers else None
 
 
+def _promises(blueprint: Blueprint) -> Follow | None:
+    """Who watches that promises are kept, where any is made."""
+    return Follower(blueprint) if blueprint.promises else None
+
+
 def diary(store: Store, blueprint: Blueprint) -> Diary:
     """The appointments of this hub."""
-    return Diary(store, blueprint, streams(blueprint), Follower(blueprint) if blueprint.promises else None)
+    return Diary(store, blueprint, streams(blueprint), _promises(blueprint))
 
 
 def prescribing(store: Store, blueprint: Blueprint) -> Prescribing:
     """The prescriptions of this hub."""
-    return Prescribing(store, blueprint, streams(blueprint), Follower(blueprint) if blueprint.promises else None)
+    return Prescribing(store, blueprint, streams(blueprint), _promises(blueprint))
 
 
 def withholding(store: Store, blueprint: Blueprint) -> Withholding:
@@ -279,4 +290,9 @@ def withholding(store: Store, blueprint: Blueprint) -> Withholding:
 
 def returning(store: Store, blueprint: Blueprint) -> Returning:
     """The returns that customers of this hub ask for."""
-    return Returning(store, blueprint, streams(blueprint), Follower(blueprint) if blueprint.promises else None)
+    return Returning(store, blueprint, streams(blueprint), _promises(blueprint))
+
+
+def trying(store: Store, blueprint: Blueprint) -> Trying:
+    """The orders of this hub that are tried on at home."""
+    return Trying(store, blueprint, streams(blueprint), _promises(blueprint))

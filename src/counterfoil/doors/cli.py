@@ -19,6 +19,8 @@ from counterfoil.doors import (
     assembly,
     cli_blueprint,
     cli_drift,
+    cli_find,
+    cli_flows,
     cli_identity,
     cli_keeping,
     cli_onboarding,
@@ -32,6 +34,7 @@ from counterfoil.doors import (
     serve,
     setup,
 )
+from counterfoil.doors.cli_audit import audit_app
 from counterfoil.doors.cli_base import (
     DEFAULT,
     AsJson,
@@ -48,10 +51,13 @@ from counterfoil.doors.cli_exceptions import exceptions_app
 from counterfoil.doors.cli_prescriptions import prescriptions_app
 from counterfoil.doors.cli_prices import prices_app
 from counterfoil.doors.cli_tokens import tokens_app
+from counterfoil.doors.cli_trials import trials_app
+from counterfoil.doors.cli_users import users_app
 from counterfoil.doors.words import in_words
-from counterfoil.hub import condition, exceptions, lanes, timeline
+from counterfoil.hub import condition, exceptions, lanes, pausing, timeline
 from counterfoil.hub.contract import Mark
 from counterfoil.hub.store import Store
+from counterfoil.hub.views import search
 from counterfoil.watch import drifting
 
 app = typer.Typer(
@@ -65,8 +71,13 @@ app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(prices_app, name="prices")
 app.add_typer(prescriptions_app, name="prescriptions")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(trials_app, name="trials")
+app.add_typer(users_app, name="users")
+app.add_typer(audit_app, name="audit")
 cli_onboarding.add_to(app)
 cli_replay.add_to(app)
+cli_find.add_to(app)
+cli_flows.add_to(app)
 cli_keeping.add_to(app)
 cli_identity.add_to(app)
 cli_drift.add_to(app)
@@ -218,6 +229,7 @@ def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
             **await lanes.depth(store),
             "exceptions_open": len(await exceptions.listing(store, limit=100_000)),
             **await condition.of(store, plan, assembly.streams(plan)),
+            "paused": {str(p.place): p.why or p.who for p in await pausing.listing(store)},
             "not_spread": await condition.not_spread(store),
             "drift": drifting.in_short(await drifting.last(store)),
         }
@@ -250,9 +262,8 @@ def show(
         fail(f"Nothing is kept about {what!r}; ask for: {', '.join(THINGS)}.", 2)
     kind = "variant" if what == "stock" else what
 
-    async def look(store: Store, _: Blueprint) -> list[dict[str, Any]]:
-        subjects = [subject for subject in await timeline.find(store, key) if f":{kind}:" in subject]
-        return [await timeline.of(store, subject) for subject in subjects]
+    async def look(store: Store, plan: Blueprint) -> list[dict[str, Any]]:
+        return [await timeline.of(store, subject) for subject in await search.exact(store, key, plan.systems, kind)]
 
     found = with_store(blueprint, look)
     if as_json:

@@ -108,6 +108,8 @@ def finished(work: Coroutine[Any, Any, T], failing: int = 1) -> T:
         exceptions.NoSuchException,
         exceptions.NotOpen,
         exceptions.NothingHeldBack,
+        exceptions.CannotAdd,
+        exceptions.CannotLink,
         setup.SetupError,
         Unfit,
         Undecided,

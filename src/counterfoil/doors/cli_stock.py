@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 from rich.table import Table
 
@@ -15,14 +14,15 @@ from counterfoil.doors import assembly
 from counterfoil.doors.cli_base import DEFAULT, AsJson, BlueprintPath, fail, moment, out, print_json, with_store
 from counterfoil.hub.availability import stock as kept
 from counterfoil.hub.availability.articles import Articles
-from counterfoil.hub.schema import cursor
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import looking
 from counterfoil.processes.stock import Rules, whole
-from counterfoil.retail.availability import UNIT, UNLIMITED, Answer, Article, Stand, explode, in_units
+from counterfoil.retail.availability import UNIT, UNLIMITED, Answer, Article, Stand, in_units
+from counterfoil.retail.bundles import explode
 from counterfoil.retail.events import at_utc
 
 FEED = "stock"
-"""What the feeds are called by which stock is read."""
+"""What the feeds are called by which stock is read, and the kind of what they tell of."""
 
 
 def stock(
@@ -74,8 +74,8 @@ async def _looked_at(
     async with store.read() as connection:
         named = await kept.by_sku(connection, list(parts))
         takings = await kept.takings_of(connection, store, named.values())
-        now = await store.clock(connection)
-        read_at = await connection.scalar(sa.select(sa.func.max(cursor.c.ok_at)).where(cursor.c.feed == FEED))
+        feeds = [(system, FEED) for system in assembly.counted(plan)]
+        read_at, now = await looking.looked_at(connection, store, feeds, FEED)
     stands = await articles.found(store, list(parts))
     skus = {id_: part for part, id_ in named.items()}
     stale = read_at is None or now - read_at > plan.stock.stale_after.total_seconds()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
@@ -21,11 +23,22 @@ class Lines:
     log = debug = info = warn = warning = error = critical = fatal = failure = exception = msg
 
 
+def discreet(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Of an error's words the first line: in the next ones databases repeat what they were given."""
+    if isinstance(detail := event.get("detail"), str):
+        event["detail"] = detail.partition("\n")[0]
+    return event
+
+
 def configure(verbose: bool = False) -> None:
     """For this process; `verbose` logs more."""
-    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    # a trace without the values of its variables: a customer may stand in them
+    colours = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = colours if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # what is at work: see hub/at_work.py
+            discreet,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,

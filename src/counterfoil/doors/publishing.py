@@ -148,7 +148,7 @@ async def listing(store: Store, blueprint: Blueprint, system: str) -> tuple[int,
         )
         async for row in rows:
             count += 1
-            product = Product.model_validate(row.state)
+            product = Product.model_validate(row.state).on(system)
             why = reasons(product, rule)
             if why:
                 found.append(Unlisted(row.canonical_id, product.name, bars_all(why), why))

@@ -14,14 +14,15 @@ import structlog
 import uvicorn
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.doors import assembly
+from counterfoil.doors import assembly, traces
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import care, inforce, lanes, poller, retention
+from counterfoil.hub import care, credentials, inforce, lanes, poller, retention
 from counterfoil.hub.contract import Connector
+from counterfoil.hub.exceptions import fixing, responding
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store, open_store, serving_alone
 from counterfoil.hub.worker import Worker
-from counterfoil.watch import drifting, promises, quality
+from counterfoil.watch import drifting, notifying, promises, quality
 
 log = structlog.get_logger()
 
@@ -61,16 +62,28 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                 if missing := [role for role in ROLES if role not in roles]:
                     log.warning("on SQLite no other process can do this meanwhile", roles=missing)
             await inforce.settle(store, blueprint, assembly.catalogue(), _user())
+            await credentials.note(store, blueprint)
             made = assembly.connectors(blueprint)
             told = assembly.publication(store, blueprint)
             worker = assembly.worker(store, blueprint, made, told)
+            traces.begin(blueprint.traces, worker.name)
             running = Hub(blueprint, store, made, worker, f"http://{blueprint.listen}")
             stop = asyncio.Event()
-            from counterfoil.doors.storefront import opening  # most commands serve nothing, and its framework is large
+            # most commands serve nothing, and what these stand on is large
+            from counterfoil.doors import metrics
+            from counterfoil.doors.admin import opening as admin
+            from counterfoil.doors.console import opening as console
+            from counterfoil.doors.storefront import opening
 
             front = opening.context_of(store, blueprint, made, stop)
             webhooks = application(made, GroupCommit(store))
-            server = _server(blueprint, opening.doors(webhooks, front)) if "doors" in roles else None
+            desk = admin.desk_of(store, blueprint, made, stop)
+            counted = metrics.of(store, blueprint, made, lambda: metrics.own(roles, worker.gauge, front.book))
+            pages = console.Console(desk)
+            served = console.beside(admin.beside(opening.doors(webhooks, front), desk), pages)
+            door = metrics.beside(served, counted) if "doors" in roles else counted
+            address = blueprint.listen if "doors" in roles else blueprint.metrics.listen
+            server = _server(address, door) if address else None
             tasks: list[asyncio.Task[None]] = []
             schedule: list[asyncio.Task[None]] = []
             try:
@@ -78,7 +91,8 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                     tasks.append(asyncio.create_task(worker.run()))
                 if server is not None:
                     tasks.append(asyncio.create_task(server.serve()))
-                    await _listening(server, tasks[-1], blueprint.listen)
+                    await _listening(server, tasks[-1], address or "")
+                if "doors" in roles:
                     schedule.append(asyncio.create_task(opening.keep_up(front)))
                 if "schedule" in roles:
                     schedule += _schedule(running, stop)
@@ -96,7 +110,9 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, *schedule, return_exceptions=True)
+                await pages.close()
     finally:
+        await traces.end()
         for connector in made.values():
             await connector.close()
         await store.close()
@@ -115,7 +131,11 @@ def _schedule(hub: Hub, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         asyncio.create_task(drifting.run(audited, assembly.channels(blueprint), stop, turn)),
         asyncio.create_task(promises.run(store, blueprint, stop)),
         asyncio.create_task(assembly.withholding(store, blueprint).run(stop)),
+        asyncio.create_task(assembly.trying(store, blueprint).run(stop)),
         asyncio.create_task(quality.run(store, blueprint, stop, turn)),
+        asyncio.create_task(fixing.run(store, blueprint, stop)),
+        asyncio.create_task(responding.run(store, blueprint, stop)),
+        asyncio.create_task(notifying.run(store, blueprint, stop, turn)),
     ]
 
 
@@ -132,11 +152,12 @@ class _Server(uvicorn.Server):
         yield  # signals are ours: the worker must end before the loop does
 
 
-def _server(blueprint: Blueprint, app: object) -> uvicorn.Server:
+def _server(address: str, app: object) -> uvicorn.Server:
+    host, _, port = address.rpartition(":")
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        host=blueprint.listen_host,
-        port=blueprint.listen_port,
+        host=host.strip("[]"),
+        port=int(port),
         log_level="warning",
         access_log=False,
         lifespan="off",

@@ -5,6 +5,7 @@ Answers that are not a success are problem details (RFC 9457).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -14,8 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from counterfoil.hub import meters, tracing
 from counterfoil.hub.contract import Connector, Refused
-from counterfoil.hub.receipts import Arrival, GroupCommit
+from counterfoil.hub.receipts import Arrival, GroupCommit, object_key
 
 log = structlog.get_logger()
 
@@ -49,28 +51,42 @@ def application(connectors: Mapping[str, Connector], intake: GroupCommit) -> Sta
         system = request.path_params["system"]
         connector = connectors.get(system)
         if connector is None:
+            meters.WEBHOOKS.add("", "unknown_system")  # whatever stood in its path
             return problem(404, "unknown_system", f"The blueprint declares no system {system!r}.")
+        outcome, answer = await _taken(request, system, connector)
+        meters.WEBHOOKS.add(system, outcome)
+        return answer
+
+    async def _taken(request: Request, system: str, connector: Connector) -> tuple[str, Response]:
+        """What became of it, and the answer."""
+        began = time.time()
         try:
             body = await read_limited(request)
         except ClientDisconnect:
-            return problem(400, "cut_off", "The body ended before it was complete. Nothing was kept.")
+            return "cut_off", problem(400, "cut_off", "The body ended before it was complete. Nothing was kept.")
         if body is None:
-            return problem(413, "too_large", f"The body is larger than {LARGEST_BODY} bytes. Nothing was kept.")
+            found = f"The body is larger than {LARGEST_BODY} bytes. Nothing was kept."
+            return "too_large", problem(413, "too_large", found)
         try:
             raw = connector.receive(request.headers, body)
         except Refused as refused:
             log.warning("webhook refused", system=system, reason=refused.reason)
-            return problem(refused.status, refused.reason, refused.message)
+            return "refused", problem(refused.status, refused.reason, refused.message)
         if raw is None:
-            return JSONResponse({"status": "nothing to keep"})
+            return "nothing_to_keep", JSONResponse({"status": "nothing to keep"})
+        raw, span = tracing.arrived(system, request.headers, raw, began)
         try:
             await intake.take(Arrival(system, "webhook", raw))
         except (OSError, sa.exc.SQLAlchemyError, RuntimeError) as error:
-            log.error("webhook not kept", system=system, error=type(error).__name__)
-            return problem(
-                503, "store_unavailable", "The payload could not be kept; send it again.", **{"Retry-After": "5"}
-            )
-        return JSONResponse({"status": "kept"}, 202)
+            at = f"{system}:{object_key(raw.kind, raw.object_id)}"
+            log.error("webhook not kept", system=system, correlation=at, error=type(error).__name__)
+            if span is not None:
+                span.end("store_unavailable")
+            again = "The payload could not be kept; send it again."
+            return "not_kept", problem(503, "store_unavailable", again, **{"Retry-After": "5"})
+        if span is not None:
+            span.end()
+        return "kept", JSONResponse({"status": "kept"}, 202)
 
     async def health(_request: Request) -> Response:
         try:

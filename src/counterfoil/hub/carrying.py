@@ -19,8 +19,22 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import claiming, decode, exceptions, flows, identity, lanes, ownership, records, systems
-from counterfoil.hub.availability import stock
+from counterfoil.hub import (
+    claiming,
+    counting,
+    decode,
+    exceptions,
+    flows,
+    identity,
+    lanes,
+    meters,
+    ownership,
+    records,
+    systems,
+    tracing,
+)
+from counterfoil.hub.at_work import at_work
+from counterfoil.hub.availability.readings import keep_readings
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import (
     NEEDS_APPROVAL,
@@ -85,9 +99,10 @@ class Carrier:
         """Read receipts and keep what they say; one that cannot be read is an exception of its own."""
         started = time.time()
         connector = self.connectors[system]
-        read = [(work, decode.read(connector, work)) for work in works]
-        for part in _apart(await self._unhindered(system, read)):
-            await self._keep(part, lambda some: self._keep_decoded(system, some, started))
+        with at_work(w.subject for w in works):
+            read = [(work, decode.read(connector, work)) for work in works]
+            for part in _apart(await self._unhindered(system, read)):
+                await self._keep(part, lambda some: self._keep_decoded(system, some, started))
 
     async def _unhindered(self, system: str, read: list[Any]) -> list[Any]:
         """Those about objects that no operation is writing at this moment; the others wait for its outcome.
@@ -104,10 +119,11 @@ class Carrier:
         return [(w, o) for w, o in read if w.lane not in waiting]
 
     async def _keep_decoded(self, system: str, read: list[Any], started: float) -> None:
+        spans = tracing.reading(system, [w for w, _ in read], started)
         async with self.store.write() as connection:
             decoded = await decode.apply(connection, self.store, system, self.processes.get(system, {}), read)
-            await stock.keep_readings(connection, self.store, decoded.readings)
-            queued = await self._keep_events(connection, decoded.events)
+            await keep_readings(connection, self.store, decoded.readings)
+            queued = await self._keep_events(connection, tracing.told(decoded.events, decoded.works, spans))
             held = await exceptions.held_lanes(connection, sorted({d.subject for d in queued})) if queued else {}
             held = {key: number for key, number in held.items() if key in {d.lane for d in queued}}
             await lanes.settle(connection, self.store, _all_finished([w for w, _ in read]), queued, held)
@@ -119,6 +135,8 @@ class Carrier:
             await records.keep_log(connection, self.store, self.worker, started, decoded.outcomes)
             bad = [(w, o, self._owner(o)) for w, o in decoded.outcomes if o.kind is not Kind.DONE]
             await exceptions.open_for_work(connection, self.store, bad)
+        counting.decoded(system, [w for w, _ in read])
+        tracing.read(spans, decoded.outcomes)
 
     async def _keep_events(self, connection: Any, events: Sequence[Event]) -> list[NewDelivery]:
         """Keep the events that are new; the deliveries they give rise to."""
@@ -134,8 +152,9 @@ class Carrier:
         works = await self._without_merged(works)
         if works and self.prepare is not None:
             operation = prepared(operation, works[0].lane[0], self.store, self.prepare)
-        if works:
-            await self._bisect(operation, works, [self._item(w) for w in works])
+        with at_work(w.row.correlation for w in works):
+            if works:
+                await self._bisect(operation, works, [self._item(w) for w in works])
 
     async def _without_merged(self, works: list[Work]) -> list[Work]:
         """Those whose customer a person has not merged into another; the others are dropped."""
@@ -158,8 +177,9 @@ class Carrier:
         """Call; where a call fails as a whole for a reason that may be one item's, halve it."""
         started = time.time()
         try:
-            async with asyncio.timeout(operation.timeout):
-                outcomes = await operation.run(items)
+            with meters.timed(meters.CALLS_MADE, works[0].lane[0], operation.name):
+                async with asyncio.timeout(operation.timeout):
+                    outcomes = await operation.run(items)
             if len(outcomes) != len(items):
                 raise AssertionError(f"{operation.name} answered {len(outcomes)} outcomes for {len(items)} items")
         except Failure as failure:
@@ -196,6 +216,7 @@ class Carrier:
         system = pairs[0][0].lane[0]
         pairs = [(w, _give_up(w, o)) for w, o in pairs]
         finished = [(w, o) for w, o in pairs if o.kind is Kind.DONE]
+        spans = tracing.calling(pairs, started)
         async with self.store.write() as connection:
             await decode.keep_observed(connection, self.store, system, self.processes.get(system, {}), finished)
             clock = 0.0
@@ -203,7 +224,7 @@ class Carrier:
                 clock = await self.store.clock(connection)
             events = [e for w, o in finished for e in _emitted(w, o, clock)]
             events += await retold(connection, self.retells, events)
-            queued = await self._keep_events(connection, events)
+            queued = await self._keep_events(connection, tracing.came(events, pairs, spans))
             wait = await self._system_state(connection, system, pairs[0][0].operation, [o for _, o in pairs])
             await lanes.settle(connection, self.store, [_settled(w, o, wait) for w, o in pairs], queued)
             linked = {k: v for w, o in finished for k, v in {w.subject: o.link, **o.links}.items() if v}
@@ -211,6 +232,8 @@ class Carrier:
             await records.keep_log(connection, self.store, self.worker, started, [*_answered(pairs), *pairs])
             bad = [(_blamed(w), o, self._owner(o)) for w, o in pairs if o.kind in (Kind.REJECTED, Kind.BUG)]
             await exceptions.open_for_work(connection, self.store, bad)
+        counting.delivered(pairs)
+        tracing.called(spans, pairs)
 
     async def _system_state(self, connection: Any, system: str, operation: str, outcomes: Sequence[Outcome]) -> float:
         closing = next((o for o in outcomes if o.kind in (Kind.DOWN, Kind.THROTTLED, Kind.MISCONFIGURED)), None)
@@ -238,6 +261,7 @@ class Carrier:
                 return
             except Fenced as fenced:
                 log.warning("lease lost, results dropped", lanes=len(fenced.lanes))
+                meters.LEASES_LOST.add(n=len(fenced.lanes))
                 results = [(w, o) for w, o in results if w.lane not in fenced.lanes]
             except Exception as error:
                 if isinstance(error, OSError | sa.exc.SQLAlchemyError) and not unstorable(error):

@@ -50,6 +50,7 @@ class Happened(NamedTuple):
     source: str
     correlation: str
     link: str | None
+    traceparent: str | None
 
 
 class Told(Mapping[str, Any]):
@@ -262,7 +263,7 @@ def _with_all_needed(source: Any, receipts: bool) -> sa.Select[Any]:
         source = source.join(event, event.c.id == delivery.c.event_id)
         known = sa.and_(link.c.canonical_id == delivery.c.subject, link.c.system == sa.bindparam("system"))
         source = source.outerjoin(link, known)
-        told = [event.c.type, event.c.source, event.c.correlation, link.c.object_id]
+        told = [event.c.type, event.c.source, event.c.correlation, link.c.object_id, event.c.traceparent]
         told += [_text(event.c.data), _text(_newest_state())]
     return sa.select(*work, *told).select_from(source).order_by(delivery.c.id)
 
@@ -281,7 +282,7 @@ def _works(rows: Iterable[Sequence[Any]], token: str, receipts: bool) -> list[Wo
             told: Any = Received(*row[13:])
             data: Mapping[str, Any] = {}
         else:
-            told, data = Happened(*row[13:17]), Told(row[17], row[18])
+            told, data = Happened(*row[13:18]), Told(row[18], row[19])
         works.append(
             Work(
                 *(id_, lane_, token, operation, subject, attempt + 1, created_at, promise_by, on_exception),

@@ -39,6 +39,9 @@ WHOLE_SYSTEM = frozenset(
 version or company behind them. A feed that fails so closes the system. One that fails for another reason (a right on
 products, a module, an odd list) stops alone."""
 
+REFUSED_CREDENTIALS = frozenset({"bad_credentials", "unauthorized", "login_missing"})
+"""Those of them that say that the system does not take our credentials."""
+
 ONE_OPERATION = frozenset({"no_right", "no_settings", "tax_basis_differs"})
 """Reasons of a misconfigured outcome that say nothing of the system's other operations: a right on one kind of record,
 a setting that only this one needs. The operation pauses alone; for any other reason the whole system closes."""

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint.ownership import Ownership
-from counterfoil.hub.availability.stock import Reading
+from counterfoil.hub.availability.readings import Reading
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import NEEDS_APPROVAL, BadPayload, Connector, Kind, Observed, Outcome, Raw, done, rejected
 from counterfoil.hub.enforcing import Enforcer
@@ -78,6 +78,7 @@ class Decoded:
 
     outcomes: list[tuple[Work, Outcome]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    works: dict[str, int] = field(default_factory=dict)  # by event id, the delivery whose receipt told of it
     seen: set[str] = field(default_factory=set)  # subjects of which something newer was told
     at_peace: set[str] = field(default_factory=set)  # those that say what the owners of their fields say
     readings: list[Reading] = field(default_factory=list)  # of stock, also where they say nothing new
@@ -172,6 +173,7 @@ async def apply(
                     stage = before.stage if before else ""
                 counts.update({(system, kept.counted): 1} if kept.counted else {})
             decoded.events.extend(events)
+            decoded.works.update((e.id, work.id) for e in events)
             result: dict[str, Any] = {"stage": stage, "events": [e.type for e in events]}
         else:
             counts[(system, verdict)] += 1

@@ -8,20 +8,21 @@ from counterfoil.blueprint import Blueprint
 from counterfoil.hub.lanes import NewDelivery
 from counterfoil.retail.events import Event
 
-ASK = "hub.ask"
+ASK, ASK_STREAM = "hub.ask", "ask"
 
 
 def deliveries(blueprint: Blueprint, streams: Mapping[str, str], event: Event) -> list[NewDelivery]:
     """What `event` gives rise to, in the order the flows are written.
 
-    `streams` names the stream of each `system.operation`. A flow's `from` matches the event's source or the
-    system its subject comes from, so that `from: web-eu` also finds what happened to web-eu's order in Odoo.
+    `streams` names the stream of each `system.operation`, but of the hub's own. A flow's `from` matches the event's
+    source or the system its subject comes from, so that `from: web-eu` also finds what happened to web-eu's order in
+    Odoo.
     """
     home = event.subject.split(":", 1)[0]
     return [
         NewDelivery(
             system=flow.system,
-            stream=streams[flow.do],
+            stream=ASK_STREAM if flow.do == ASK else streams[flow.do],
             key=event.key,
             operation=flow.operation,
             subject=event.subject,

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import lanes
-from counterfoil.hub.schema import audit, delivery, exception, link, merged, told_apart
+from counterfoil.hub.access import audit
+from counterfoil.hub.schema import delivery, exception, link, merged, told_apart
 from counterfoil.hub.store import Store
 
 CUSTOMER = "customer"
@@ -289,12 +290,7 @@ async def _tell_apart(
 
 
 async def _note(connection: AsyncConnection, store: Store, who: str, done: Done) -> None:
-    detail = done.as_dict()
-    await connection.execute(
-        sa.insert(audit).values(
-            at=store.now, who=who, act=f"identity.{done.act}", subject=done.canonical_id, detail=detail
-        )
-    )
+    await audit.note(connection, store, who, f"identity.{done.act}", done.canonical_id, done.as_dict())
 
 
 def _short(canonical: str) -> str:

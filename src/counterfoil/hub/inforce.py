@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.blueprint import Blueprint, BlueprintError, Catalogue, as_data, dump, parse
 from counterfoil.blueprint.approvals import APPROVALS, needing, why_not
 from counterfoil.blueprint.difference import Change, differences, digest, operating_model
-from counterfoil.hub.schema import audit, blueprint_change
+from counterfoil.hub.access import audit
+from counterfoil.hub.schema import blueprint_change
 from counterfoil.hub.store import Store
 
 _LOCK = 727002
@@ -209,8 +210,7 @@ async def _keep(connection: AsyncConnection, blueprint: Blueprint, sections: Seq
 async def _note(
     connection: AsyncConnection, store: Store, who: str, act: str, number: int, detail: Mapping[str, Any]
 ) -> None:
-    values = {"at": store.now, "who": who, "act": f"blueprint {act}", "subject": f"blueprint:{number}"}
-    await connection.execute(sa.insert(audit).values(**values, detail=dict(detail)))
+    await audit.note(connection, store, who, f"blueprint {act}", f"blueprint:{number}", detail)
 
 
 def _refusal(needed: Sequence[str], changes: Sequence[Change], same: Any, by: Sequence[str]) -> str:

@@ -13,8 +13,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
+from counterfoil.hub.access import audit
 from counterfoil.hub.matching import Thing
-from counterfoil.hub.schema import audit, link, merged, told_apart
+from counterfoil.hub.schema import link, merged, told_apart
 from counterfoil.hub.store import Store
 from counterfoil.retail.keys import key_of
 
@@ -164,15 +165,12 @@ async def decide(
             rows = [{"canonical_id": c, "system": system, "object_id": o, "who": who} for c, o in other]
             statement = store.insert(told_apart).values(since=store.now).on_conflict_do_nothing()
             await connection.execute(statement, rows)
-        for act, pairs in (("identity.same", same), ("identity.not_the_same", other)):
-            notes = [{"who": who, "act": act, "subject": c, "detail": {"system": system, "id": o}} for c, o in pairs]
-            if notes:
-                await connection.execute(sa.insert(audit).values(at=store.now), notes)
+        said = (("identity.same", same), ("identity.not_the_same", other))
+        notes = [(act, c, {"system": system, "id": o}) for act, pairs in said for c, o in pairs]
+        await audit.note_all(connection, store, who, notes)
 
 
 async def note(store: Store, who: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
     """Keep in the audit log who did what."""
     async with store.write() as connection:
-        await connection.execute(
-            sa.insert(audit).values(at=store.now, who=who, act=act, subject=subject, detail=dict(detail))
-        )
+        await audit.note(connection, store, who, act, subject, detail)

@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import flows, lanes, receipts, records
+from counterfoil.hub.access import audit
 from counterfoil.hub.contract import BadPayload, Connector, Raw
 from counterfoil.hub.decode import Process, compare
 from counterfoil.hub.receipts import Arrival
-from counterfoil.hub.schema import audit, cursor, delivery, delivery_log, event, exception, link, object_
+from counterfoil.hub.schema import cursor, delivery, delivery_log, event, exception, link, object_
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import Event, at_utc, event_id
 
@@ -273,9 +274,7 @@ async def is_even(store: Store, numbers: Collection[int]) -> None:
 async def note(store: Store, who: str, run: str, detail: Mapping[str, Any]) -> None:
     """Keep in the audit log that an audit made things even, and how many."""
     async with store.write() as connection:
-        await connection.execute(
-            sa.insert(audit).values(at=store.now, who=who, act="drift.repair", subject=run, detail=dict(detail))
-        )
+        await audit.note(connection, store, who, "drift.repair", run, detail)
 
 
 def _chunks(texts: Collection[str]) -> Iterator[list[str]]:

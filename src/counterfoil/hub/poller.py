@@ -17,8 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from counterfoil.hub import care, exceptions, receipts, schedule, systems
-from counterfoil.hub.availability import stock
+from counterfoil.hub import care, exceptions, meters, receipts, schedule, systems
+from counterfoil.hub.availability import readings
 from counterfoil.hub.contract import AGAIN, WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome, Raw
 from counterfoil.hub.receipts import ASKED_AT, Arrival
 from counterfoil.hub.store import Store
@@ -51,12 +51,14 @@ async def poll_once(
     new = 0
     try:
         async with schedule.renewed(store, system, feed.name, token, turn):
-            async for raws, moved in _pages(store, system, feed, cursor):
-                arrivals = [Arrival(system, "poll", raw) for raw in raws]
-                kept = await receipts.keep_page(store, system, feed.name, token, arrivals, moved, turn)
-                if kept is None:
-                    return new
-                new += kept
+            with meters.timed(meters.POLLS, system, feed.name):
+                async for raws, moved in _pages(store, system, feed, cursor):
+                    arrivals = [Arrival(system, "poll", raw) for raw in raws]
+                    kept = await receipts.keep_page(store, system, feed.name, token, arrivals, moved, turn)
+                    if kept is None:
+                        return new
+                    new += kept
+                    meters.POLLED.add(system, feed.name, n=kept)
     except Failure as failure:
         await receipts.end_poll(store, system, feed.name, token, feed.every, ok=False)
         log.warning("poll failed", system=system, feed=feed.name, reason=failure.outcome.reason)
@@ -99,7 +101,7 @@ async def _pages(
 async def _to_be_read(store: Store, system: str) -> list[str]:
     mine = variant_id(system, "")
     async with store.read() as connection:
-        articles = await stock.unsettled(connection, store)
+        articles = await readings.unsettled(connection, store)
     return [article.removeprefix(mine) for article in articles if article.startswith(mine)]
 
 

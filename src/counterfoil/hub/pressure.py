@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from counterfoil.blueprint import HUB_ASK, Blueprint
 from counterfoil.blueprint import Pressure as Thresholds
 from counterfoil.hub.lanes import DECODE
+from counterfoil.hub.pausing import is_paused
 from counterfoil.hub.schema import lane
 from counterfoil.hub.store import Store
 
@@ -48,7 +49,7 @@ def on_time(blueprint: Blueprint, streams: Mapping[str, str]) -> frozenset[Place
 async def measure(store: Store, places: Collection[Place], most: int, closed: Collection[str] = ()) -> Reading:
     """How it stands at `places`; counted is up to `most` + 1.
 
-    Left out are systems that are `closed`: no worker can do anything for those.
+    Left out are systems that are `closed` and what a person has paused: no worker can do anything for those.
     """
     wanted = sorted((s, t) for s, t in places if t == DECODE or s not in closed)
     if not wanted:
@@ -57,7 +58,7 @@ async def measure(store: Store, places: Collection[Place], most: int, closed: Co
     for system, stream in wanted:
         due = sa.and_(
             *(lane.c.system == system, lane.c.stream == stream),
-            *(lane.c.worker.is_(None), lane.c.due_at <= store.now),
+            *(lane.c.worker.is_(None), lane.c.due_at <= store.now, ~is_paused(system, stream)),
         )
         some = sa.select(lane.c.n).where(due).limit(most + 1).subquery()
         parts.append(

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.availability import stock
+from counterfoil.hub.availability import readings
 from counterfoil.hub.contract import Raw
 from counterfoil.hub.lanes import DECODE, NewDelivery, enqueue
 from counterfoil.hub.schema import cursor, lane, receipt, seen
@@ -112,7 +112,7 @@ async def _unseen(connection: AsyncConnection, store: Store, arrivals: Sequence[
                 same[variant_id(arrival.system, arrival.raw.object_id)] = float(asked_at)
         else:
             fresh.append((arrival, fingerprint))
-    await stock.settle(connection, store, same)
+    await readings.settle(connection, store, same)
     await count(connection, store, duplicates)
     return fresh
 

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub import meters
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Outcome
-from counterfoil.hub.schema import delivery_log, event, event_ref, link, object_, seen
+from counterfoil.hub.schema import delivery_log, event, event_ref, link, object_, search_key, seen
 from counterfoil.hub.store import Store, as_json
 from counterfoil.retail.events import Event, at_utc
 
@@ -47,6 +48,15 @@ async def known_objects(
         sa.select(object_).where(sa.tuple_(*place).in_(list(set(keys)))).order_by(*place).with_for_update()
     )
     return {(r.system, r.kind, r.object_id): Known(r.version, r.digest, r.state, r.stage) for r in rows}
+
+
+async def states_of(connection: AsyncConnection, kind: str, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The last known states of the objects of this kind with these canonical ids; unknown ones are absent."""
+    if not (wanted := sorted(set(ids))):
+        return {}
+    mine = (object_.c.kind == kind, object_.c.canonical_id.in_(wanted))
+    rows = await connection.execute(sa.select(object_.c.canonical_id, object_.c.state).where(*mine))
+    return {row.canonical_id: row.state for row in rows}
 
 
 async def keep_objects(
@@ -100,10 +110,36 @@ async def keep_events(connection: AsyncConnection, store: Store, events: Sequenc
     )
     kept = set(rows.scalars())
     new = [e for e in each.values() if e.id in kept]
+    for e in new:
+        meters.EVENTS.add(e.source, e.type)
     refs = [{"kind": kind, "value": value, "event_id": e.id} for e in new for kind, value in dict.fromkeys(e.refs)]
     if refs:  # of an event that was purged they may still be there
         await connection.execute(store.insert(event_ref).on_conflict_do_nothing(), refs)
+    await store.each(connection, _search_key, search_keys(new))
     return new
+
+
+def search_keys(events: Sequence[Event]) -> list[dict[str, str]]:
+    """What people find the subjects of these events by, each once: the events' refs, and the id in their own name.
+
+    In sorted order, or two transactions that tell of the same things could wait for each other.
+    """
+    keys: dict[tuple[str, str, str], str] = {}
+    for e in events:
+        _, _, rest = e.subject.partition(":")
+        thing, _, own = rest.partition(":")
+        if own:
+            for kind, value in (*e.refs, ("id", own)):
+                keys.setdefault((thing, value.lower(), e.subject), kind)
+    return [
+        {"thing": thing, "value": value, "subject": subject, "kind": kind}
+        for (thing, value, subject), kind in sorted(keys.items())
+    ]
+
+
+def _search_key(store: Store) -> sa.Insert:
+    given: dict[str, Any] = {name: sa.bindparam(name) for name in ("thing", "value", "subject", "kind")}
+    return store.insert(search_key).values(given | {"at": store.now}).on_conflict_do_nothing()  # type: ignore[no-any-return]
 
 
 def as_event(row: Any) -> Event:

@@ -21,9 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import flows, lanes, records
+from counterfoil.hub.access import audit
 from counterfoil.hub.lanes import DECODE, NewDelivery
 from counterfoil.hub.receipts import object_key
-from counterfoil.hub.schema import audit, cursor, delivery, event, receipt
+from counterfoil.hub.schema import cursor, delivery, event, receipt
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import at_utc
 
@@ -155,9 +156,7 @@ async def _begin(store: Store, choice: Choice, who: str, anew: bool) -> dict[str
             statement.on_conflict_do_update(index_elements=["system", "feed"], set_={"value": statement.excluded.value})
         )
         chosen = {name: str(value) for name, value in dataclasses.asdict(choice).items() if value}
-        await connection.execute(
-            sa.insert(audit).values(at=store.now, who=who, act="replay", subject=choice.subject, detail=chosen)
-        )
+        await audit.note(connection, store, who, "replay", choice.subject, chosen)
         return state
 
 

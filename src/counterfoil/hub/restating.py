@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import flows, lanes, records
+from counterfoil.hub.access import audit
 from counterfoil.hub.decode import Process
-from counterfoil.hub.schema import audit, event, object_
+from counterfoil.hub.schema import event, object_
 from counterfoil.hub.store import Store
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.events import Event, at_utc
@@ -112,8 +113,7 @@ async def restate(
             new = await records.keep_events(connection, store, events)
             await lanes.enqueue(connection, store, [d for e in new for d in flows.deliveries(blueprint, streams, e)])
             detail = {"objects": len(new), "why": why}
-            entry = {"at": store.now, "who": who, "act": "restated", "subject": f"{system}:{kind}", "detail": detail}
-            await connection.execute(sa.insert(audit).values(entry))
+            await audit.note(connection, store, who, "restated", f"{system}:{kind}", detail)
         done += len(new)
         tick(len(chunk))
     return done

@@ -3,8 +3,8 @@
 Bodies of receipts go first; later the history: receipts, events with their search keys, the log of deliveries, closed
 exceptions, promises that have ended or were missed. Nothing goes of a subject that has an unfinished delivery or an
 open exception. De-duplication outlives it: it stands on `object` and `seen`, which are never purged, as are links,
-counters and the audit. Reservations that have ended go with the history, answers to Idempotency-Keys after `ANSWERS`.
-All SQL that purges is in this module.
+counters and the audit. Reservations that have ended go with the history, answers to Idempotency-Keys after `ANSWERS`,
+sessions when they are over. All SQL that purges is in this module.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ from counterfoil.hub.schema import (
     receipt,
     reservation,
     routing,
+    search_key,
+    session,
+    sign_in_failure,
+    trial,
 )
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
@@ -50,6 +54,8 @@ EVERY = 3600.0
 """Seconds between two purges."""
 ANSWERS = 7 * 86400.0
 """Seconds for which a request with an Idempotency-Key is answered again as it was."""
+TRIES = 86400.0
+"""Seconds after the last try to sign in until those before count no more."""
 _PLACE = ("hub", "retention")
 
 
@@ -81,7 +87,7 @@ _BODIES = _Aging("bodies", receipt, (_r.id,), _r.received_at, _r.received_at, _T
 
 async def purge(store: Store, retention: Retention, *, dry_run: bool = False, rest: float = REST) -> Counter[str]:
     """Purge what is due: how many receipts, deliveries, exceptions, promises, events, search keys, bodies,
-    reservations, appointments and answers went.
+    reservations, appointments answers and sessions went.
 
     `dry_run` only counts what would go. Raises what the store raised.
     """
@@ -99,9 +105,12 @@ async def purge(store: Store, retention: Retention, *, dry_run: bool = False, re
             await asyncio.sleep(0.0 if dry_run else rest * (time.monotonic() - began))
     for name, ended, until in (
         ("reservations", reservation.c.ended_at, history),
+        ("trials", trial.c.ended_at, history),
         ("appointments", appointment.c.ends_at, int(history)),
         ("busy times", busy.c.ends_at, int(history)),
         ("answers", answered.c.at, now - ANSWERS),
+        ("sessions", session.c.ends_at, now),
+        ("sign-in tries", sign_in_failure.c.at, now - TRIES),
     ):
         gone[name] += await _purge_ended(store, ended, until, dry_run, rest)
     if gone["appointments"] and not dry_run:
@@ -186,25 +195,35 @@ async def _purge_states(store: Store) -> None:
         await connection.execute(sa.delete(object_).where(mine))
 
 
+_e_ref, _key = event_ref.c, search_key.c
+_KEYS = (  # of an event, and of what events told of: the columns in which they are walked, and what keeps one
+    ((_e_ref.kind, _e_ref.value, _e_ref.event_id), sa.exists().where(event.c.id == _e_ref.event_id)),
+    ((_key.thing, _key.value, _key.subject), sa.exists().where(event.c.subject == _key.subject)),
+)
+
+
 async def _purge_keys(store: Store, rest: float) -> int:
     """The search keys of events that are gone. They are walked whole: no index is kept up only for this."""
-    order = (event_ref.c.kind, event_ref.c.value, event_ref.c.event_id)
+    return sum([await _purge_walked(store, order, needed, rest) for order, needed in _KEYS])
+
+
+async def _purge_walked(
+    store: Store, order: tuple[sa.Column[Any], ...], needed: sa.ColumnElement[bool], rest: float
+) -> int:
     gone, place = 0, None
     while True:
         began = time.monotonic()
-        behind = sa.select(event_ref).where(_behind(order, place or ())).order_by(*order).limit(BATCH).subquery()
-        orphaned = sa.select(behind, event.c.id).join(event, event.c.id == behind.c.event_id, isouter=True)
+        behind = sa.select(*order, needed.label("needed")).where(_behind(order, place or ()))
         async with store.read() as connection:
-            rows = (await connection.execute(orphaned.order_by(*behind.c))).all()
-        keys = [row[:3] for row in rows if row.id is None]
+            rows = (await connection.execute(behind.order_by(*order).limit(BATCH))).all()
+        keys = [tuple(row[:-1]) for row in rows if not row.needed]
         if keys:
-            async with store.write() as connection:
-                made_anew = sa.exists().where(event.c.id == event_ref.c.event_id)
-                done = await connection.execute(sa.delete(event_ref).where(sa.tuple_(*order).in_(keys), ~made_anew))
-                gone += done.rowcount
+            async with store.write() as connection:  # unless it was made anew meanwhile
+                mine = sa.delete(order[0].table).where(sa.tuple_(*order).in_(keys), ~needed)
+                gone += (await connection.execute(mine)).rowcount
         if len(rows) < BATCH:
             return gone
-        place = rows[-1][:3]
+        place = rows[-1][:-1]
         await asyncio.sleep(rest * (time.monotonic() - began))
 
 

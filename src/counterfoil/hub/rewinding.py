@@ -13,7 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from counterfoil.hub.schema import audit, cursor
+from counterfoil.hub.access import audit
+from counterfoil.hub.schema import cursor
 from counterfoil.hub.store import Store
 
 SINCE = "since"
@@ -40,9 +41,7 @@ async def rewind(
                 await connection.execute(sa.update(cursor).where(mine).values(value=value, next_at=0.0, token=None))
         if not dry_run:
             detail = {"after": after.isoformat() if after else ""}
-            await connection.execute(
-                sa.insert(audit).values(at=store.now, who=who, act="restore", subject="", detail=detail)
-            )
+            await audit.note(connection, store, who, "restore", detail=detail)
     return {place: since for place, since in found.items() if since}
 
 

@@ -7,6 +7,7 @@ Times are seconds since the epoch (UTC) by the database's own clock; business ti
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 metadata = sa.MetaData()
 
@@ -69,6 +70,7 @@ event = sa.Table(
     sa.Column("correlation", sa.Text, nullable=False),
     sa.Column("causation", sa.Text),
     sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("traceparent", sa.Text),  # W3C trace context, where what brought it about is traced
     sa.Index("event_subject", "subject", "recorded_at"),
     sa.Index("event_recorded", "recorded_at", "id"),  # for replays, and for the purge by age
 )
@@ -175,9 +177,60 @@ exception = sa.Table(
     sa.Column("held", sa.Boolean, nullable=False),
     sa.Column("created_at", Seconds, nullable=False),
     sa.Column("promise_by", Seconds),
+    sa.Column("likeness", sa.Text, nullable=False, server_default=""),  # empty: code of before 0006 has opened it
+    sa.Column("respond_by", Seconds),  # when it goes to the next owner; NULL: nobody has reckoned that yet
+    sa.Column("step", sa.Integer, nullable=False, server_default="0"),  # how often it went to the next owner
+    sa.Column("acknowledged_at", Seconds),
+    sa.Column("acknowledged_by", sa.Text),
     sa.Index("exception_open", "status", "opened_at"),
     sa.Index("exception_subject", "subject"),
     sa.Index("exception_delivery", "delivery_id"),
+)
+sa.Index(  # grouped without a look at the rows
+    "exception_alike",
+    *(exception.c.likeness, exception.c.owner, exception.c.opened_at, exception.c.id),
+    sqlite_where=exception.c.status == "open",
+    postgresql_where=exception.c.status == "open",
+)
+sa.Index(
+    "exception_respond",
+    exception.c.respond_by,
+    sqlite_where=exception.c.status == "open",
+    postgresql_where=exception.c.status == "open",
+)
+
+exception_fix = sa.Table(  # a row of the blueprint that was proposed for what is alike: tried again once it is in force
+    "exception_fix",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("likeness", sa.Text, nullable=False),
+    sa.Column("row", sa.JSON, nullable=False),  # as it is added to the blueprint: {section: ...}
+    sa.Column("change", Id, nullable=False),  # the number of the proposal
+    sa.Column("at", Seconds, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("done_at", Seconds),
+)
+
+notice = sa.Table(  # what an owner was told of what is alike, at one place where they are reached
+    "notice",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("likeness", sa.Text, primary_key=True),
+    sa.Column("receiver", sa.Text, primary_key=True),
+    sa.Column("told", Id, nullable=False),  # the last exception they were told of; 0: none
+    sa.Column("due_at", Seconds),  # when they are told of what is new; NULL: nothing is
+    sa.Column("told_at", Seconds),
+    sa.Column("tries", sa.Integer, nullable=False),  # that failed since
+    sa.Column("words", sa.JSON, nullable=False),  # what is needed to say that it is over
+)
+
+notice_sent = sa.Table(  # when messages went out, for the most an hour
+    "notice_sent",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("receiver", sa.Text, nullable=False),
+    sa.Column("at", Seconds, nullable=False),
+    sa.Index("notice_sent_at", "receiver", "at"),
 )
 
 link = sa.Table(
@@ -273,6 +326,18 @@ audit = sa.Table(
     sa.Column("act", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("place", Id),  # its number in the chain; NULL, as the next two: written by an older version
+    sa.Column("before", sa.Text),  # the hash of the row before it
+    sa.Column("hash", sa.Text),
+    sa.Index("audit_place", "place", unique=True),
+)  # append-only, by triggers of the database's own (migration 0006); written by hub/access/audit.py alone
+
+audit_head = sa.Table(  # how many rows were written, and the hash of the last: one row, of id 1
+    "audit_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("place", Id, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
 )
 
 promise = sa.Table(  # what must have happened by when, by the process promises of the blueprint
@@ -456,6 +521,25 @@ prescription = sa.Table(  # what it says is sealed (hub/vault.py); nothing here 
     sa.Index("prescription_state", "state", "made_at"),
 )
 
+trial = sa.Table(  # orders whose goods are tried on at home
+    "trial",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # the order's canonical id
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),  # the shop's
+    sa.Column("state", sa.Text, nullable=False),  # open, asked, settled, closed
+    sa.Column("look_at", Seconds),  # when it may go on by itself; NULL: when something happens to the order
+    sa.Column("charge", sa.JSON),  # what was charged, once it is settled
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("ended_at", Seconds),
+)
+sa.Index(
+    "trial_look",
+    trial.c.look_at,
+    sqlite_where=trial.c.look_at.is_not(None),
+    postgresql_where=trial.c.look_at.is_not(None),
+)
+
 # --- appointments ---------------------------------------------------------------------------------------------------
 # Times are whole seconds since the epoch. That what is held of one member of staff never overlaps is also a rule of the
 # database's own (an exclusion constraint on PostgreSQL, triggers on SQLite; see migration 0005), whoever writes.
@@ -493,4 +577,101 @@ busy = sa.Table(  # when somebody is not free, by the last reading of their cale
     sa.Column("appointment", sa.Text, nullable=False),  # the canonical id, where it is one of ours; else empty
     sa.Index("busy_who", "system", "who", "ends_at"),
     sa.Index("busy_appointment", "appointment"),
+)
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+person = sa.Table(  # who may sign in
+    "person",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("login", sa.Text, nullable=False, unique=True),  # in small letters; what stands in the audit
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("password", sa.Text),  # its argon2id hash; NULL: signs in elsewhere
+    sa.Column("identity", sa.Text, unique=True),  # issuer and subject of who signs in elsewhere
+    sa.Column("roles", sa.JSON, nullable=False),
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("seen_at", Seconds),  # when they last signed in
+    sa.Column("disabled_at", Seconds),
+)
+
+session = sa.Table(
+    "session",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),  # SHA-256 of the token; the token itself is nowhere
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("used_at", Seconds, nullable=False),
+    sa.Column("ends_at", Seconds, nullable=False),  # at the latest, however much it is used
+    sa.Index("session_person", "person"),
+)
+
+sign_in_failure = sa.Table(  # how often signing in has failed lately, by name and by address
+    "sign_in_failure",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # a SHA-256: what people type in the wrong field is no name
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("until", Seconds, nullable=False),  # until then no further try is looked at
+    sa.Column("at", Seconds, nullable=False),
+)
+
+personal_token = sa.Table(
+    "personal_token",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("rights", sa.JSON, nullable=False),
+    sa.Column("made_at", Seconds, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("ends_at", Seconds, nullable=False),
+    sa.Column("revoked_at", Seconds),
+    sa.Index("personal_token_person", "person"),
+)
+
+# --- what people look for, and what they have stopped ----------------------------------------------------------------
+
+search_key = sa.Table(  # a thing's numbers, as people type them; `event_ref` says which event each came with
+    "search_key",
+    metadata,
+    sa.Column("thing", sa.Text, primary_key=True),  # order, customer, product …: the middle of a canonical id
+    sa.Column(  # lower case; by its bytes, so that one index serves what begins with it, whatever the database's order
+        "value", sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql"), primary_key=True
+    ),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # order, email (hashed), sku … or a system's name
+    sa.Column("at", Seconds, nullable=False),  # when it was first heard of
+    sqlite_with_rowid=False,
+)
+
+paused = sa.Table(  # what a person has stopped; empty stream: all that is done at the system
+    "paused",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("since", Seconds, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+
+credential = sa.Table(  # when a secret of the blueprint was last another one; the secret itself is nowhere
+    "credential",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),  # scrypt, with its salt in front
+    sa.Column("since", Seconds, nullable=False),
+)
+
+sa.Index("event_type", event.c.type, event.c.recorded_at, event.c.source)  # for counting facts of the last hours
+sa.Index("delivery_log_ended", delivery_log.c.ended_at)
+sa.Index("link_id", link.c.object_id)
+sa.Index(  # when a system's webhook came last
+    "receipt_webhook",
+    *(receipt.c.system, receipt.c.received_at),
+    sqlite_where=receipt.c.origin == "webhook",
+    postgresql_where=receipt.c.origin == "webhook",
 )

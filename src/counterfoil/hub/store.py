@@ -45,6 +45,11 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
+def from_json(value: Any) -> Any:
+    """What a JSON column holds: SQLite's driver gives it as text, as `Store.run` does on either."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)
@@ -92,7 +97,8 @@ class Store:
         self._news = False
         self._listener: Any = None
         self._compiled: dict[Callable[[Store], sa.Executable], tuple[str, Callable[[Any], tuple[Any, ...]]]] = {}
-        options: dict[str, Any] = {"json_serializer": as_json}
+        # what goes wrong is logged, and what it went wrong with may be personal
+        options: dict[str, Any] = {"json_serializer": as_json, "hide_parameters": True}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS, "factory": _LetsGo}
             options["pool_size"], options["max_overflow"] = 8, 16
@@ -447,8 +453,8 @@ async def change_tables(store: Store, change: Callable[[sa.Connection], None]) -
             await asyncio.sleep(0.2)
 
 
-async def upgrade(store: Store) -> None:
-    """Run the migrations that this store has not had yet; safe when several processes start at once.
+async def upgrade(store: Store, to: str = "head") -> None:
+    """Run the migrations that this store has not had yet, up to `to`; safe when several processes start at once.
 
     Raises StoreError where a newer version of Counterfoil has been here.
     """
@@ -463,7 +469,7 @@ async def upgrade(store: Store) -> None:
         if not store.is_sqlite:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727001)")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
     try:
         await change_tables(store, run)

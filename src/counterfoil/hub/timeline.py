@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,6 @@ from counterfoil.hub.schema import (
     delivery,
     delivery_log,
     event,
-    event_ref,
     exception,
     link,
     object_,
@@ -21,59 +21,57 @@ from counterfoil.hub.schema import (
     routing,
 )
 from counterfoil.hub.store import Store
-from counterfoil.retail.events import at_utc, hashed_ref
+from counterfoil.retail.events import at_utc
 
 ABOUT = ("shipment", "invoice", "contested", "reverted")
 """The parts of an event's data that a timeline shows: what the event is about, beside its subject."""
 
 
-async def find(store: Store, text: str) -> list[str]:
-    """Subjects that `text` is a key of: order number, any system's id, e-mail, payment reference, SKU."""
-    async with store.read() as connection:
-        values = [text, hashed_ref(text)]
-        rows = await connection.execute(
-            sa.select(event.c.subject)
-            .join(event_ref, event_ref.c.event_id == event.c.id)
-            .where(event_ref.c.value.in_(values))
-            .distinct()
-            .order_by(event.c.subject)
-            .limit(100)
-        )
-        found = list(rows.scalars())
-        if not found:
-            direct = await connection.execute(
-                sa.union(
-                    sa.select(object_.c.canonical_id).where(
-                        sa.or_(object_.c.object_id == text, object_.c.canonical_id == text)
-                    ),
-                    sa.select(receipt.c.system + ":" + receipt.c.kind + ":" + receipt.c.object_id).where(
-                        receipt.c.object_id == text
-                    ),
-                )
-            )
-            found = sorted(direct.scalars())
-        return sorted(await identity.family(connection, found))
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The newest `most` entries and one more, of those until then; without them all."""
+
+    most: int | None
+    until: float | None
+
+    def of(self, statement: sa.Select[Any], at: sa.Column[Any], order: sa.Column[Any]) -> sa.Select[Any]:
+        chosen = statement if self.until is None else statement.where(at <= self.until)
+        return chosen if self.most is None else chosen.order_by(order.desc()).limit(self.most + 1)
+
+    def cut(self, entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float | None]:
+        """The newest of them in time order, and until when the others are. What is of one moment stays together."""
+        entries.sort(key=lambda e: (e["at"], e["order"]))
+        entries = entries if self.until is None else [e for e in entries if e["at"] <= self.until]
+        if self.most is None or len(entries) <= self.most:
+            return entries, None
+        border = entries[-self.most - 1]["at"]
+        return [e for e in entries if e["at"] > border] or entries[-self.most :], border
 
 
-async def of(store: Store, subject: str) -> dict[str, Any]:
-    """Everything known of one subject; times are ISO 8601 UTC, entries in time order."""
+async def of(store: Store, subject: str, most: int | None = None, until: float | None = None) -> dict[str, Any]:
+    """Everything known of one subject; times are ISO 8601 UTC, entries in time order.
+
+    With `most` only so many entries, the newest of those until then; `until` says until when the others are.
+    """
+    part = _Part(most, until)
     async with store.read() as connection:
-        promised = await _promises(connection, subject)
+        promised = await _promises(connection, subject, await store.clock(connection))
         entries = [
-            *await _receipts(connection, subject),
-            *await _events(connection, subject),
-            *await _deliveries(connection, subject),
+            *await _receipts(connection, subject, part),
+            *await _events(connection, subject, part),
+            *await _deliveries(connection, subject, part),
             *await _exceptions(connection, subject),
             *await _routing(connection, subject),
             *[e for e in promised if e["ended"]],
         ]
-        entries.sort(key=lambda e: (e["at"], e["order"]))
+        entries, earlier = part.cut(entries)
         links = await connection.execute(sa.select(link).where(link.c.canonical_id == subject))
         waiting = await connection.execute(
             sa.select(delivery).where(delivery.c.subject == subject).order_by(delivery.c.id)
         )
         return {
             "subject": subject,
+            "until": earlier,
             "merged_with": sorted(await identity.family(connection, [subject]) - {subject}),
             "links": {row.system: row.object_id for row in links},
             "entries": [{**e, "at": at_utc(e["at"]).isoformat(timespec="milliseconds")} for e in entries],
@@ -82,7 +80,9 @@ async def of(store: Store, subject: str) -> dict[str, Any]:
                 for r in waiting
             ],
             "promised": [
-                {"name": e["text"], "due": e["due"], "missed": e["missed"]} for e in promised if not e["ended"]
+                {"name": e["text"], "due": e["due"], "missed": e["missed"], "late": e["late"]}
+                for e in promised
+                if not e["ended"]
             ],
         }
 
@@ -91,7 +91,7 @@ def _entry(at: float, order: int, what: str, text: str, **more: Any) -> dict[str
     return {"at": at, "order": order, "what": what, "text": text, **more}
 
 
-async def _receipts(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+async def _receipts(connection: AsyncConnection, subject: str, part: _Part) -> list[dict[str, Any]]:
     """Those of the thing itself and those in which another system told of it (its fulfilment in the ERP)."""
     objects = await connection.execute(
         sa.select(object_.c.system, object_.c.kind, object_.c.object_id).where(object_.c.canonical_id == subject)
@@ -100,12 +100,11 @@ async def _receipts(connection: AsyncConnection, subject: str) -> list[dict[str,
     itself = tuple(subject.split(":", 2))
     if len(itself) == 3:
         places.add(itself)
-    rows = await connection.execute(
-        sa.select(
-            *(receipt.c.id, receipt.c.system, receipt.c.origin, receipt.c.received_at),
-            sa.func.length(receipt.c.body).label("size"),
-        ).where(sa.tuple_(receipt.c.system, receipt.c.kind, receipt.c.object_id).in_(sorted(places)))
-    )
+    told = sa.select(
+        *(receipt.c.id, receipt.c.system, receipt.c.origin, receipt.c.received_at),
+        sa.func.length(receipt.c.body).label("size"),
+    ).where(sa.tuple_(receipt.c.system, receipt.c.kind, receipt.c.object_id).in_(sorted(places)))
+    rows = await connection.execute(part.of(told, receipt.c.received_at, receipt.c.id))
     return [
         _entry(
             r.received_at,
@@ -114,13 +113,15 @@ async def _receipts(connection: AsyncConnection, subject: str) -> list[dict[str,
             f"received {'' if r.system == itself[0] else f'from {r.system} '}by {r.origin}, "
             + (f"{r.size} bytes" if r.size else "its body is purged"),
             receipt=r.id,
+            system=r.system,
         )
         for r in rows
     ]
 
 
-async def _events(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
-    rows = await connection.execute(sa.select(event).where(event.c.subject == subject))
+async def _events(connection: AsyncConnection, subject: str, part: _Part) -> list[dict[str, Any]]:
+    told = sa.select(event).where(event.c.subject == subject)
+    rows = await connection.execute(part.of(told, event.c.recorded_at, event.c.recorded_at))
     return [
         _entry(
             r.recorded_at,
@@ -136,12 +137,11 @@ async def _events(connection: AsyncConnection, subject: str) -> list[dict[str, A
     ]
 
 
-async def _deliveries(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
-    rows = await connection.execute(
-        sa.select(delivery_log).where(delivery_log.c.subject == subject).order_by(delivery_log.c.id)
-    )
+async def _deliveries(connection: AsyncConnection, subject: str, part: _Part) -> list[dict[str, Any]]:
+    tried = sa.select(delivery_log).where(delivery_log.c.subject == subject)
+    rows = (await connection.execute(part.of(tried, delivery_log.c.ended_at, delivery_log.c.id))).all()
     entries = []
-    for r in rows:
+    for r in sorted(rows, key=lambda r: int(r.id)):
         promise = None
         if r.promise_by is not None and r.outcome in ("done", "resolved"):
             promise = "kept" if r.ended_at <= r.promise_by else f"missed by {r.ended_at - r.promise_by:.1f} s"
@@ -156,6 +156,8 @@ async def _deliveries(connection: AsyncConnection, subject: str) -> list[dict[st
                 attempt=r.attempt,
                 seconds=round(r.ended_at - r.started_at, 3),
                 promise=promise,
+                system=r.system,
+                event=r.event_id,
             )
         )
     return entries
@@ -173,6 +175,7 @@ async def _exceptions(connection: AsyncConnection, subject: str) -> list[dict[st
             status=r.status,
             owner=r.owner,
             suggestion=r.suggestion,
+            system=r.system,
         )
         for r in rows
     ]
@@ -184,7 +187,8 @@ async def _routing(connection: AsyncConnection, subject: str) -> list[dict[str, 
     return [_entry(row.at, 2, "routing", "; ".join(row.words), lines=row.lines)] if row else []
 
 
-async def _promises(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+async def _promises(connection: AsyncConnection, subject: str, now: float) -> list[dict[str, Any]]:
+    """Those of the blueprint. `late` is by how many seconds, of an open one until now; None for one in time."""
     rows = await connection.execute(sa.select(promise).where(promise.c.subject == subject).order_by(promise.c.due_at))
     return [
         _entry(
@@ -194,10 +198,16 @@ async def _promises(connection: AsyncConnection, subject: str) -> list[dict[str,
             f"{r.name}: {r.ended_as}" if r.ended_at else r.name,
             due=_iso(r.due_at),
             missed=r.missed_at is not None,
+            late=_late(r, now),
             ended=r.ended_at is not None,
         )
         for r in rows
     ]
+
+
+def _late(row: Any, now: float) -> float | None:
+    late = (row.ended_at or now) - row.due_at
+    return round(late, 1) if row.ended_as in (None, "late") and late > 0 else None
 
 
 def _until(row: Any) -> dict[str, str]:

@@ -22,11 +22,12 @@ import structlog
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.timing import Timing
-from counterfoil.hub import alerts, carrying, claiming, lanes, limits, room, systems
+from counterfoil.hub import alerts, carrying, claiming, lanes, limits, pausing, room, systems
 from counterfoil.hub.carrying import Carrier, Follow
 from counterfoil.hub.claiming import Work
 from counterfoil.hub.contract import Connector, Item, Operation, Outcome, rejected
 from counterfoil.hub.decode import Process
+from counterfoil.hub.flows import ASK_STREAM
 from counterfoil.hub.lanes import DECODE, LaneKey
 from counterfoil.hub.limits import Turn
 from counterfoil.hub.preparing import Prepare
@@ -76,7 +77,7 @@ async def _ask(items: Sequence[Item]) -> list[Outcome]:
     ]
 
 
-ASK = Operation("ask", "ask", _ask, batch=20)
+ASK = Operation("ask", ASK_STREAM, _ask, batch=20)
 
 
 def operations_of(connectors: Mapping[str, Connector]) -> dict[tuple[str, str], Operation]:
@@ -457,11 +458,13 @@ class Worker:
 
 
 def _any_due(store: Store, places: Sequence[tuple[str, str]]) -> sa.CompoundSelect[Any]:
-    """Asks which of the (system, stream) places have a lane due; answers with their numbers."""
+    """Asks which of the (system, stream) places have a lane due and are not paused; answers with their numbers."""
     free = (lane.c.worker.is_(None), lane.c.due_at <= store.now)
     return sa.union_all(
         *(
-            sa.select(sa.literal_column(str(i))).where(sa.exists().where(lane.c.system == s, lane.c.stream == t, *free))
+            sa.select(sa.literal_column(str(i))).where(
+                sa.exists().where(lane.c.system == s, lane.c.stream == t, *free), ~pausing.is_paused(s, t)
+            )
             for i, (s, t) in enumerate(places)
         )
     )

@@ -7,8 +7,6 @@ already when the appointment comes is a refusal, and what its people move or tak
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import exceptions, lanes, records, telling
+from counterfoil.hub.carrying import Follow
 from counterfoil.hub.records import Known, state_digest
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import answers, appointments
@@ -34,8 +33,6 @@ STALE = 60.0
 """Seconds after which the calendars' last reading is called old: they are polled every few seconds."""
 OFFERED_AHEAD = 14 * 86400
 """Seconds: so far ahead other times are looked for when one is taken."""
-
-Follow = Callable[[AsyncConnection, Store, Sequence[Event]], Awaitable[None]]
 
 
 class NotBooked(Exception):
@@ -77,12 +74,12 @@ class Free:
 
 
 class Diary:
-    """The appointments of one hub. `follow` is told of events as the worker's follower is."""
+    """The appointments of one hub."""
 
     def __init__(
         self, store: Store, blueprint: Blueprint, streams: Mapping[str, str], follow: Follow | None = None
     ) -> None:
-        self.store, self.blueprint, self.streams, self._others = store, blueprint, streams, follow
+        self.store, self.blueprint, self.streams, self.follow = store, blueprint, streams, follow
         self.offers = Offers(blueprint)
         self.system = blueprint.appointments.system or ""
 
@@ -106,10 +103,19 @@ class Diary:
         async def act(connection: AsyncConnection, now: float) -> tuple[Booking, bool]:
             await appointments.take_turns(connection, self.store, offers)
             offer = await self._choose(connection, offers, start, now)
-            held = offer.times.held(start)
+            held_from, held_until = offer.times.held(start)
             booking = Booking(
-                *(secrets.token_hex(12), channel, AppointmentState.REQUESTED.value, service, place, offer.staff, start),
-                *(start + offer.times.duration, *held, visitor.model_dump()),
+                id=secrets.token_hex(12),
+                channel=channel,
+                state=AppointmentState.REQUESTED.value,
+                service=service,
+                place=place,
+                staff=offer.staff,
+                starts_at=start,
+                ends_at=start + offer.times.duration,
+                held_from=held_from,
+                held_until=held_until,
+                visitor=visitor.model_dump(),
             )
             await appointments.insert(connection, self.store, booking)
             return booking, True
@@ -136,8 +142,13 @@ class Diary:
             held_from, held_until = offer.times.held(start)
             state = AppointmentState.REQUESTED if known.state == AppointmentState.REQUESTED else AppointmentState.MOVED
             moved = known.become(
-                **{"state": state.value, "staff": offer.staff, "starts_at": start, "asked": known.asked + 1},
-                **{"ends_at": start + offer.times.duration, "held_from": held_from, "held_until": held_until},
+                state=state.value,
+                staff=offer.staff,
+                starts_at=start,
+                ends_at=start + offer.times.duration,
+                held_from=held_from,
+                held_until=held_until,
+                asked=known.asked + 1,
             )
             await appointments.change(connection, self.store, moved)
             return moved, True
@@ -245,7 +256,7 @@ class Diary:
 
         `act` gives the appointment as it is then, and whether that is news.
         """
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        digest = answers.digest_of(asked)
         for left in (1, 0):
             try:
                 async with self.store.write() as connection:
@@ -290,9 +301,7 @@ class Diary:
         )
         # a lane that is held for a person goes on with what is new
         held = await exceptions.held_lanes(connection, [subject])
-        new = await telling.tell(connection, self.store, self.blueprint, self.streams, [event])
-        if self._others is not None:
-            await self._others(connection, self.store, new)
+        await telling.tell(connection, self.store, self.blueprint, self.streams, [event], self.follow)
         if booking.state == AppointmentState.CANCELLED:
             over = {appointments.CLASH: "the appointment was cancelled"}
             await exceptions.close_about(connection, self.store, [subject], appointments.OPERATION, over)

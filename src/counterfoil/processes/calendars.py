@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint.calendars import zone_of
 from counterfoil.hub import exceptions
+from counterfoil.hub.contract import rejected
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import appointments
 from counterfoil.hub.storefront.appointments import Booking, Span
@@ -83,10 +84,11 @@ class Calendars:
         for booking in booked:
             if any(a < booking.ends_at and b > booking.starts_at for a, b in others):
                 asked.append((booking, "Something else is in the calendar at its time."))
-            elif booking.canonical_id not in there and booking.known_at < read_at:
+            elif not there[booking.canonical_id] and booking.known_at < read_at:
                 asked.append((booking, "It is not in the calendar any more."))
         await self._ask(connection, asked, now)
-        over = {b.canonical_id for b in booked} - {b.canonical_id for b, _ in asked}
+        fits = {b.canonical_id for b in booked if (week.user, b.starts_at, b.ends_at) in there[b.canonical_id]}
+        over = fits - {b.canonical_id for b, _ in asked}
         await exceptions.close_about(connection, self.store, over, appointments.OPERATION, _OVER)
 
     async def _elsewhere(
@@ -111,7 +113,7 @@ class Calendars:
         taken: Sequence[Span] = (),
     ) -> None:
         """Put these before a person, with the next times that are free; `taken` is what no reading has told yet."""
-        asked = []
+        asked, owner = [], self.diary.blueprint.exceptions.owner_of(appointments.CLASH, "rejected")
         for booking, why in clashes:
             offers = self.diary.offers.of(booking.service, booking.place)
             within = (booking.starts_at, booking.starts_at + OFFERED_AHEAD)
@@ -119,17 +121,14 @@ class Calendars:
             free = first_free(await self.diary.free_of(connection, offers, within, now, booking.id, also))
             state = self.diary.appointment(booking)
             words = [f"{self.shown(start, booking.place)} with {name}" for start, name in free]
-            asked.append(
-                (
-                    booking.canonical_id,
-                    f"{state.title} on {self.shown(booking.starts_at, booking.place)} with {booking.staff}: {why}",
-                    f"Agree on another time with the customer and move it"
-                    f"{' (free: ' + ', '.join(words) + ')' if words else ''}, cancel it, or put the calendar right.",
-                )
+            clash = rejected(
+                appointments.CLASH,
+                f"{state.title} on {self.shown(booking.starts_at, booking.place)} with {booking.staff}: {why}",
+                f"Agree on another time with the customer and move it"
+                f"{' (free: ' + ', '.join(words) + ')' if words else ''}, cancel it, or put the calendar right.",
             )
-        if asked:
-            owner = self.diary.blueprint.exceptions.owner_of(appointments.CLASH, "rejected")
-            await appointments.ask(connection, self.store, self.system, asked, owner)
+            asked.append((self.system, booking.canonical_id, clash, owner))
+        await exceptions.open_about(connection, self.store, appointments.OPERATION, asked)
 
     def shown(self, start: int, place: str) -> str:
         """A time as the store's clocks show it."""
@@ -139,9 +138,15 @@ class Calendars:
 
 def _at(booking: Booking, staff: str, span: Span) -> Booking:
     """Moved there, with what is kept free around it."""
-    held = booking.held_from + span[0] - booking.starts_at, booking.held_until + span[1] - booking.ends_at
-    there = {"starts_at": span[0], "ends_at": span[1], "held_from": held[0], "held_until": held[1]}
-    return booking.become(staff=staff, asked=booking.asked + 1, **there)
+    begin, end = span
+    return booking.become(
+        staff=staff,
+        starts_at=begin,
+        ends_at=end,
+        held_from=booking.held_from + begin - booking.starts_at,
+        held_until=booking.held_until + end - booking.ends_at,
+        asked=booking.asked + 1,
+    )
 
 
 _OUTCOMES = {

@@ -14,6 +14,7 @@ from counterfoil.hub.records import Known
 from counterfoil.hub.retelling import Retell
 from counterfoil.retail.entity import Entity
 from counterfoil.retail.events import Event, event_id, hashed_ref, moment
+from counterfoil.retail.keys import phone_refs
 from counterfoil.retail.party import Account, normal_email
 from counterfoil.retail.product import Product, StockLevel
 
@@ -96,7 +97,8 @@ def _of_product(state: Any) -> list[tuple[str, str]]:
 
 def _of_customer(state: Any) -> list[tuple[str, str]]:
     account: Account = state
-    return [("email", hashed_ref(normal_email(account.customer.email)))] if account.customer.email else []
+    refs = [("email", hashed_ref(normal_email(account.customer.email)))] if account.customer.email else []
+    return refs + phone_refs((account.customer.phone, account.billing.country))
 
 
 _ENTITIES: Mapping[str, type[Entity]] = {"stock": StockLevel, "product": Product, "customer": Account}

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import routing
-from counterfoil.hub.availability import claims as asked
 from counterfoil.hub.availability import reservations, stock
 from counterfoil.hub.availability.articles import Articles
+from counterfoil.hub.availability.causes import STALE, causes_of
 from counterfoil.hub.availability.reservations import Reservation, State
 from counterfoil.hub.availability.stock import Row, Taking
 from counterfoil.hub.store import Store
@@ -19,7 +19,8 @@ from counterfoil.processes import claims
 from counterfoil.processes.claims import CONFIRMED, GIVEN_UP, NAMED, SOLD
 from counterfoil.processes.routing import Router
 from counterfoil.processes.stock import Rules
-from counterfoil.retail.availability import UNIT, explode, in_units
+from counterfoil.retail.availability import UNIT, in_units
+from counterfoil.retail.bundles import explode
 from counterfoil.retail.events import Event, at_utc
 from counterfoil.retail.order import Order
 
@@ -72,7 +73,7 @@ class _Turn:
         handed = await self._handed_over(sales)
         ended = {e.subject for e in events if e.type in GIVEN_UP} & {t.holder for t in booked}
         if ended:
-            await asked.release(connection, store, ended)
+            await reservations.release(connection, store, ended)
         skus = {sku for e in sales for sku in self._goods(e.data["order"])}
         held = await stock.takings(connection, store, handed) if handed else []
         self.articles = await stock.known_as(connection, store, skus) if skus else {}
@@ -89,7 +90,7 @@ class _Turn:
         for taking in self.before:
             self.takes.setdefault(taking.holder, []).append(taking)
         accepted = [e for e in events if e.type == "order.accepted"]
-        self.causes = await asked.causes(connection, accepted) if accepted else {}
+        self.causes = await causes_of(connection, accepted) if accepted else {}
         self.now = await store.clock(connection)
 
     async def _handed_over(self, sales: Sequence[Event]) -> dict[str, Event]:
@@ -99,7 +100,9 @@ class _Turn:
             return {}
         numbers = {(e.source, _number(e)): e for e in new}
         named = {(e.source, id_): e for e in new for id_ in (e.subject, _named(e)) if id_}
-        found = await asked.reserved(self.connection, self.store, (n for _, n in numbers), (id_ for _, id_ in named))
+        found = await reservations.held_for(
+            self.connection, self.store, [n for _, n in numbers], [id_ for _, id_ in named]
+        )
         ended: dict[str, Event] = {}
         for id_, channel, number in sorted(found):
             event = named.get((channel, id_)) or numbers.get((channel, number))
@@ -138,7 +141,7 @@ class _Turn:
         if event.type == "order.confirmed":
             return claims.confirmed(mine, self._in_erp(event.data["fulfilment"]), self.now)
         cause = self.causes.get(event.id)
-        if cause is asked.STALE or not claims.is_confirmed(event.data, cause):
+        if cause is STALE or not claims.is_confirmed(event.data, cause):
             return mine
         order = cause.get("order") if cause else None
         return claims.confirmed(mine, self._in_erp(order) if order else None, self.now)

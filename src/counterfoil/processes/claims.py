@@ -1,7 +1,7 @@
 """What an order claims of the stock, from the moment it is known until the ERP's own figures hold it. Pure.
 
 An order claims all it sells when it is placed. What the ERP has confirmed of it is `accepted`; a reading of stock that
-began after that holds it, and the claim ends there (hub/availability/stock.py), whoever ships, closes or cancels it
+began after that holds it, and the claim ends there (hub/availability/readings.py), whoever ships, closes or cancels it
 afterwards. So an article is never counted twice, and never not at all.
 """
 
@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from counterfoil.hub.availability.stock import Taking
-from counterfoil.retail.availability import explode, thousandths
+from counterfoil.retail.availability import thousandths
+from counterfoil.retail.bundles import explode
 from counterfoil.retail.order import LineKind
 
 SOLD = frozenset({"order.placed", "order.waiting", "order.changed"})
@@ -71,14 +72,19 @@ def given_up(mine: Iterable[Taking]) -> list[Taking]:
 
 
 def confirmed(mine: Sequence[Taking], units: Mapping[str, int] | None, at: float) -> list[Taking]:
-    """What an order takes of which the ERP has confirmed so much of each article (None: all) at this moment."""
+    """What an order takes of which the ERP has confirmed so much of each article (None: all) at this moment.
+
+    Where it says less than before (a refund took it off, say, or this was read earlier), the next reading tells: what
+    the ERP had is in its figures then, or is not demanded any more. Nothing is claimed for it for ever.
+    """
     after: list[Taking] = []
     for article in sorted({t.article for t in mine}):
         old = [t for t in mine if t.article == article]
         accepted = sum(t.units for t in old) if units is None else units.get(article, 0)
         for taking, some in _spread(old, accepted):
             if some != taking.accepted or taking.accepted_at is None:
-                taking = replace(taking, accepted=some, accepted_at=at if some != taking.known else None)
+                most = max(some, taking.accepted)
+                taking = replace(taking, accepted=most, accepted_at=at if most != taking.known else None)
             after.append(taking)
     return after
 

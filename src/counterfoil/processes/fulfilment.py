@@ -64,7 +64,7 @@ def judge(system: str, before: Fulfilment | None, now: Fulfilment, version: str 
     identity = (version, state_digest(before) if before else "")
     at = moment(version) if version else _latest(now)
     events = tuple(_event(system, fact, now, at, identity) for fact in _facts(now, ready) if not fact.keys <= told)
-    return Decision(_stage(now), events)
+    return Decision(stage_of(now), events)
 
 
 def _facts(state: Fulfilment, ready: str) -> Iterator[_Fact]:
@@ -96,7 +96,8 @@ def _facts(state: Fulfilment, ready: str) -> Iterator[_Fact]:
         yield _Fact("order.closed", frozenset({"closed"}))
 
 
-def _stage(state: Fulfilment) -> str:
+def stage_of(state: Fulfilment) -> str:
+    """How far the ERP is with the order."""
     if state.state is ErpState.CANCELLED:
         return CLOSED
     if state.state is ErpState.QUOTATION:

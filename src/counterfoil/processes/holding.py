@@ -22,9 +22,9 @@ from counterfoil.retail.availability import (
     Stand,
     allocate,
     available,
-    explode,
     stands_of,
 )
+from counterfoil.retail.bundles import explode
 
 MOST_LINES = 500
 MOST_UNITS = 1_000_000 * UNIT

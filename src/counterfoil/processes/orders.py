@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from counterfoil.blueprint import OrderChoices
+from counterfoil.blueprint.trials import Trials
 from counterfoil.hub.contract import Observed
 from counterfoil.hub.decode import Decision, Process
 from counterfoil.hub.receipts import IMPORT
 from counterfoil.hub.records import Known, state_digest
 from counterfoil.retail.events import Event, event_id, hashed_ref
+from counterfoil.retail.keys import phone_refs
 from counterfoil.retail.order import Order, Status
 from counterfoil.retail.party import normal_email
 
@@ -65,13 +67,16 @@ def level(order: Order, choices: OrderChoices) -> str:
     return "accept" if choice == "accept" else "quotation"
 
 
-def orders(choices: OrderChoices, cut_over: datetime | None = None) -> Process:
-    """The process for objects of kind `order` of one shop."""
+def orders(choices: OrderChoices, cut_over: datetime | None = None, trials: Trials | None = None) -> Process:
+    """The process for objects of kind `order` of one shop. A trial is shipped before it is paid: on hold or not, it
+    is confirmed."""
+    on_trial = choices.model_copy(update={"on_hold": "accept", "processing": "accept"})
 
     def interpret(known: Known | None, observed: Observed, origin: str) -> Decision:
         assert isinstance(observed.state, Order)
         before = Order.model_validate(known.state) if known else None
-        return judge(before, known.stage if known else "", observed.state, choices, cut_over, origin)
+        mine = on_trial if trials is not None and trials.fits(observed.state) else choices
+        return judge(before, known.stage if known else "", observed.state, mine, cut_over, origin)
 
     return Process(interpret, IGNORED, frozenset({PLACED}))
 
@@ -200,6 +205,7 @@ def _event(type_: str, stage: str, order: Order, choices: OrderChoices, why: str
     refs = [("order", order.number), ("id", order.id), (order.system, order.id)]
     if order.customer.email:
         refs.append(("email", hashed_ref(normal_email(order.customer.email))))
+    refs += phone_refs(*((p, order.billing.country) for p in (order.customer.phone, order.billing.phone)))
     refs += [("payment", p.reference) for p in order.payments if p.reference]
     refs += [("sku", line.sku) for line in order.lines if line.sku]
     subject = order.canonical_id

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint, Secret
 from counterfoil.hub import exceptions, telling
+from counterfoil.hub.access import audit
 from counterfoil.hub.carrying import Follow
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import prescriptions as kept
@@ -24,7 +25,7 @@ from counterfoil.hub.storefront import shoporders
 from counterfoil.hub.storefront.prescriptions import REJECTED, RELEASED, REPLACED, TO_RELEASE, Record
 from counterfoil.hub.storefront.vault import NotOpened, Vault
 from counterfoil.processes import prescriptions as rule
-from counterfoil.processes.prescriptions import REASONS, Wrong
+from counterfoil.processes.prescriptions import REASONS, Said, Wrong
 from counterfoil.retail.events import at_utc
 from counterfoil.retail.order import Line, Order
 
@@ -51,10 +52,6 @@ class MayNot(PermissionError):
 
 class NotToDecide(ValueError):
     """It was decided already, or replaced by a newer one; nothing was changed."""
-
-
-class NoSuchOrder(LookupError):
-    """The channel has no order of that number and address."""
 
 
 class NotNeeded(ValueError):
@@ -85,18 +82,6 @@ class Standing:
     def waits_for(self) -> str:
         """The reason for which it waits; empty where it does not."""
         return rule.waits_for(self.records)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a prescription says, opened. Not to be printed in logs: its repr shows nothing of it."""
-
-    values: Mapping[str, str]
-    media: str
-    content: bytes
-
-    def __repr__(self) -> str:
-        return "Said(…)"
 
 
 class Prescribing:
@@ -144,8 +129,6 @@ class Prescribing:
         """How the customer's order stands. Raises NoSuchOrder."""
         async with self.store.read() as connection:
             found = await shoporders.find(connection, channel, number, email)
-            if found is None:
-                raise NoSuchOrder
             return await self.standing(connection, found.order)
 
     async def attach(
@@ -166,13 +149,11 @@ class Prescribing:
             raise NotDeclared
         values, wrong = rule.checked(given, self.rules, today or datetime.now(UTC).date())
         media = rule.media_of(content)
-        wrong += _wrong_file(content, media, self.rules.file, self.rules.files, self.rules.largest_file)
+        wrong += rule.wrong_file(content, media, self.rules)
         if wrong:
             raise Unfit(wrong)
         async with self.store.write() as connection:
             found = await shoporders.find(connection, channel, number, email, lock=True)
-            if found is None:
-                raise NoSuchOrder
             standing = await self.standing(connection, found.order)
             wanted = _wanted(standing, lines)
             digest = hashlib.sha256(content).digest()
@@ -186,7 +167,7 @@ class Prescribing:
             older = (await kept.of_orders(connection, [found.id]))[found.id]
             gone = [r.id for r in older if r.state in (TO_RELEASE, REJECTED) and set(r.lines) <= set(wanted)]
             await kept.replace(connection, gone)
-            await kept.keep(connection, self.store, record, self.vault.seal(_packed(values, media, content), id_))
+            await kept.keep(connection, self.store, record, self.vault.seal(rule.packed(values, media, content), id_))
             await self._tell(connection, "prescription.attached", record, at)
             await self.go_on(connection, record.subject, "a prescription was attached")
             return record
@@ -210,7 +191,7 @@ class Prescribing:
         async with self.store.write() as connection:
             _, sealed = await self._one(connection, id_)
             detail = {"id": id_, "role": role, "why": why}
-            await kept.note(connection, self.store, who, "prescription.shown", record.subject, detail)
+            await audit.note(connection, self.store, who, "prescription.shown", record.subject, detail)
             if sealed is None:
                 raise NotOpened("it was replaced by a newer one, and what it said is gone")
             said = self.opened(record, sealed)
@@ -236,15 +217,15 @@ class Prescribing:
             state = REJECTED if reason else RELEASED
             await kept.decide(connection, self.store, id_, state, who, reason)
             detail = {"id": id_, "role": role, "why": why, **({"reason": reason} if reason else {})}
-            await kept.note(connection, self.store, who, f"prescription.{state}", record.subject, detail)
             record = replace(record, state=state, decided_at=at, decided_by=who, reason=reason)
             await self._tell(connection, f"prescription.{state}", record, at)
             await self.go_on(connection, record.subject, f"a prescription was {state}")
+            await audit.note(connection, self.store, who, f"prescription.{state}", record.subject, detail)
             return record
 
     def opened(self, record: Record, sealed: bytes) -> Said:
         """What it says. Raises NoKey, BadKey, NotOpened."""
-        return _unpacked(self.vault.open(sealed, record.id))
+        return rule.unpacked(self.vault.open(sealed, record.id))
 
     async def _allowed(self, act: Any, id_: str, role: str, who: str, why: str) -> Record:
         """The record; who may not is refused, and that they tried is in the audit."""
@@ -253,7 +234,7 @@ class Prescribing:
             refusal = self.rules.may(act, role, who) or ("" if why.strip() else "Say why: --why.")
             if refusal:
                 detail = {"id": id_, "role": role, "act": act, "why": why}
-                await kept.note(connection, self.store, who, "prescription.refused", record.subject, detail)
+                await audit.note(connection, self.store, who, "prescription.refused", record.subject, detail)
         if refusal:
             raise MayNot(refusal)
         return record
@@ -278,7 +259,7 @@ class Prescribing:
                     if not dry_run:
                         await kept.reseal(connection, id_, self.vault.seal(self.vault.open(sealed, id_), id_))
                 if not page and done and not dry_run:
-                    await kept.note(connection, self.store, who, "prescription.rekeyed", "prescriptions", {"n": done})
+                    await audit.note(connection, self.store, who, "prescription.rekeyed", "prescriptions", {"n": done})
             if not page:
                 return done, seen
 
@@ -299,24 +280,3 @@ def _wanted(standing: Standing, lines: Sequence[str]) -> list[str]:
     if not wanted or not set(wanted) <= set(open_):
         raise Released
     return wanted
-
-
-def _wrong_file(content: bytes, media: str, asked: str, files: Sequence[str], largest: int) -> list[Wrong]:
-    if not content:
-        return [Wrong("file", f"a file: {', '.join(files)}")] if asked == "required" else []
-    if asked == "none":
-        return [Wrong("file", "no file: the fields say it all")]
-    if len(content) > largest:
-        return [Wrong("file", f"at most {largest} bytes")]
-    return [] if media in files else [Wrong("file", f"one of {', '.join(files)}, by its content and whole")]
-
-
-def _packed(values: Mapping[str, str], media: str, content: bytes) -> bytes:
-    head = json.dumps({"values": dict(values), "media": media}).encode()
-    return len(head).to_bytes(4, "big") + head + content
-
-
-def _unpacked(clear: bytes) -> Said:
-    length = int.from_bytes(clear[:4], "big")
-    head = json.loads(clear[4 : 4 + length])
-    return Said(head["values"], head["media"], clear[4 + length :])

@@ -5,6 +5,7 @@ Nothing here repeats a value of a prescription: problems name the field and what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +36,18 @@ class Wrong:
 
     at: str
     expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a prescription says, opened. Not to be printed in logs: its repr shows nothing of it."""
+
+    values: Mapping[str, str]
+    media: str
+    content: bytes
+
+    def __repr__(self) -> str:
+        return "Said(…)"
 
 
 def in_need(order: Order, rules: Prescriptions, categories: Categories) -> list[Line]:
@@ -166,6 +179,30 @@ def media_of(content: bytes) -> str:
     if content.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR") and b"IEND\xaeB`\x82" in content[-65536:]:
         return "png"
     return ""
+
+
+def wrong_file(content: bytes, media: str, rules: Prescriptions) -> list[Wrong]:
+    """What is wrong with the document of a prescription, which is of this `media_of`."""
+    if not content:
+        return [Wrong("file", f"a file: {', '.join(rules.files)}")] if rules.file == "required" else []
+    if rules.file == "none":
+        return [Wrong("file", "no file: the fields say it all")]
+    if len(content) > rules.largest_file:
+        return [Wrong("file", f"at most {rules.largest_file} bytes")]
+    return [] if media in rules.files else [Wrong("file", f"one of {', '.join(rules.files)}, by its content and whole")]
+
+
+def packed(values: Mapping[str, str], media: str, content: bytes) -> bytes:
+    """All that a prescription says, to be sealed."""
+    head = json.dumps({"values": dict(values), "media": media}).encode()
+    return len(head).to_bytes(4, "big") + head + content
+
+
+def unpacked(clear: bytes) -> Said:
+    """What was packed."""
+    length = int.from_bytes(clear[:4], "big")
+    head = json.loads(clear[4 : 4 + length])
+    return Said(head["values"], head["media"], clear[4 + length :])
 
 
 def fact(type_: str, record: Record, at: float) -> Event:

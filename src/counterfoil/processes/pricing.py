@@ -47,6 +47,18 @@ def held_back(rule: PriceRule) -> Callable[[Known | None, Observed], None]:
 
 def breaches(before: Product | None, now: Product, rule: PriceRule) -> list[str]:
     """The prices of `now` that need a look, in words; one that stood so in `before` has had it."""
+    found = _breaches(before, now, rule)
+    usual = {v.id: v.price.currency for v in now.variants if v.price}  # the currency of its cost
+    for channel in sorted({own.channel for variant in now.variants for own in variant.prices}):
+        mine = {v.id: v.on(channel) for v in now.variants if any(own.channel == channel for own in v.prices)}
+        same = {id_ for id_, v in mine.items() if v.price and v.price.currency == usual.get(id_)}
+        costs = tuple((id_, cost) for id_, cost in now.costs if id_ in same)
+        there = now.model_copy(update={"variants": tuple(mine.values()), "costs": costs})
+        found += [f"{words}, on {channel}" for words in _breaches(before.on(channel) if before else None, there, rule)]
+    return found
+
+
+def _breaches(before: Product | None, now: Product, rule: PriceRule) -> list[str]:
     last = {v.id: v for v in before.variants} if before else {}
     costs = dict(now.costs)
     found: list[str] = []
@@ -85,7 +97,9 @@ def with_prices_of(now: Product, then: Product) -> Product:
     """`now` at the prices and campaigns of `then`; an article that was not there then keeps its own."""
     last = {v.id: v for v in then.variants}
     variants = tuple(
-        v.model_copy(update={"price": last[v.id].price, "sale": last[v.id].sale}) if v.id in last else v
+        v.model_copy(update={name: getattr(last[v.id], name) for name in ("price", "sale", "prices")})
+        if v.id in last
+        else v
         for v in now.variants
     )
     return now.model_copy(update={"variants": variants})

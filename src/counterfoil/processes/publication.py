@@ -21,14 +21,16 @@ from counterfoil.hub import exceptions, flows, lanes, records
 from counterfoil.hub.availability import publication as kept
 from counterfoil.hub.availability import stock
 from counterfoil.hub.availability.articles import Articles
-from counterfoil.hub.availability.stock import EVER, Reading, Row
+from counterfoil.hub.availability.readings import EVER, Reading, keep_readings
+from counterfoil.hub.availability.stock import Row
 from counterfoil.hub.contract import Item, Outcome, rejected
 from counterfoil.hub.preparing import Ruling
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.changes import changed
 from counterfoil.processes.stock import Rules
-from counterfoil.retail.availability import UNIT, Article, Stand, explode, in_units, stands_of
+from counterfoil.retail.availability import UNIT, Article, Stand, in_units, stands_of
+from counterfoil.retail.bundles import explode
 from counterfoil.retail.events import Event, at_utc
 from counterfoil.retail.product import StockLevel
 
@@ -186,7 +188,7 @@ class Publication:
         queued = await kept.waiting(connection, self.channels, {article for article, _ in differs})
         new = {(article, channel) for article, channel in differs if (article, channel) not in queued}
         articles = {article for article, _ in new}
-        levels = await kept.levels(connection, articles)
+        levels = await records.states_of(connection, "stock", articles)
         skus = {article: sku for sku, article in ids.items()}
         events = [_again(article, skus[article], levels.get(article), now) for article in sorted(articles)]
         events = await records.keep_events(connection, self.store, events)
@@ -268,5 +270,5 @@ async def begin(store: Store, system: str) -> None:
                 return
             levels = [StockLevel.model_validate(state) for _, state in found]
             readings = [Reading(each.canonical_id, each.sku.strip(), each.counted(), EVER) for each in levels]
-            await stock.keep_readings(connection, store, readings)
+            await keep_readings(connection, store, readings)
         after = found[-1][0]

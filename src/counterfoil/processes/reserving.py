@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import random
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +23,7 @@ from counterfoil.hub import exceptions
 from counterfoil.hub.availability import reservations, stock
 from counterfoil.hub.availability.reservations import Reservation, State
 from counterfoil.hub.contract import rejected
-from counterfoil.hub.store import Store, as_json
+from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import answers
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.holding import (
@@ -72,8 +71,7 @@ class _Request:
 
     @property
     def digest(self) -> str:
-        said = [getattr(self.act, name) for name in self.act.__slots__]
-        return hashlib.sha256(as_json(said).encode()).hexdigest()
+        return answers.digest_of([getattr(self.act, name) for name in self.act.__slots__])
 
 
 class Desk:
@@ -253,7 +251,7 @@ class _Books:
         """Lock all that the acts are about: reservations, then articles in sorted order."""
         ids = [act.id for act in acts if not isinstance(act, Hold)]
         self._known = await reservations.locked(connection, self.store, ids)
-        held = await reservations.articles_of(connection, self.store, self._known)
+        held = {taking.article for taking in await stock.takings(connection, self.store, self._known)}
         parts = parts_of((act for act in acts if isinstance(act, Hold)), self.desk.offer.rules.bundles)
         self._articles = await stock.by_sku(connection, parts)
         self._rows = await stock.locked(connection, self.store, {*held, *self._articles.values()})

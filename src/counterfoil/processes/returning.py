@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.model import HUB
-from counterfoil.hub import telling
+from counterfoil.blueprint.trials import DECIDED
+from counterfoil.hub import records, telling
 from counterfoil.hub.carrying import Follow
 from counterfoil.hub.store import Store
-from counterfoil.hub.storefront import asked, shoporders
+from counterfoil.hub.storefront import requested, shoporders, trials
 from counterfoil.hub.storefront.shoporders import Found
 from counterfoil.processes.returns import Request, returnable, state_of
+from counterfoil.processes.trials import summed, tried
 from counterfoil.retail.events import Event, at_utc, event_id
 from counterfoil.retail.fulfilment import Fulfilment
 
@@ -26,10 +28,6 @@ REQUESTED, PREPARED = "return.requested", "return.prepared"
 
 class NotTaken(LookupError):
     """The blueprint takes no requests for returns, or nothing is done about them."""
-
-
-class NoSuchOrder(LookupError):
-    """The channel has no order of that number and address."""
 
 
 class AnotherRequest(ValueError):
@@ -95,7 +93,7 @@ class Returning:
                 raise TooMany(standing.left)
             at = await self.store.clock(connection)
             request = Request(id_, at_utc(at), dict(lines), reason)
-            event = _event(request, subject, standing.found.order.number)
+            event = asked_back(request, subject, standing.found.order.number)
             await telling.tell(connection, self.store, self.blueprint, self.streams, [event], self.follow)
             return request, standing
 
@@ -103,15 +101,26 @@ class Returning:
         self, connection: AsyncConnection, channel: str, number: str, email: str, lock: bool = False
     ) -> Standing:
         found = await shoporders.find(connection, channel, number, email, lock)
-        if found is None:
-            raise NoSuchOrder
-        state = await asked.fulfilment_of(connection, found.id)
+        state = (await records.states_of(connection, "fulfilment", [found.id])).get(found.id)
         fulfilment = Fulfilment.model_validate(state) if state else None
-        told = await asked.events_of(connection, found.id, (REQUESTED, PREPARED))
-        requests = _requests(told, await asked.given_up(connection, found.id, [id_ for id_, *_ in told]))
+        requests = await requests_of(connection, found.id)
         now = at_utc(await self.store.clock(connection))
         left = returnable(fulfilment, requests, self.rules, now) if fulfilment else {}
+        if self.blueprint.trials.declared and await trials.holds(connection, found.id):
+            lines = tried(fulfilment, await keeps_of(connection, found.id), requests)
+            left = {line: min(units, lines[line].kept) for line, units in left.items() if lines[line].kept}
         return Standing(found, fulfilment, left, tuple((r, state_of(r, fulfilment)) for r in requests))
+
+
+async def requests_of(connection: AsyncConnection, subject: str) -> list[Request]:
+    """What was asked to be returned of an order, and how far each request is."""
+    told = await requested.events_of(connection, subject, (REQUESTED, PREPARED))
+    return _requests(told, await requested.given_up(connection, subject, [id_ for id_, *_ in told]))
+
+
+async def keeps_of(connection: AsyncConnection, subject: str) -> dict[str, Decimal]:
+    """Units by line that were decided to be kept of a trial."""
+    return summed(data["trial"]["keep"] for *_, data in await requested.events_of(connection, subject, (DECIDED,)))
 
 
 def _requests(told: list[tuple[str, str, float, Mapping[str, Any]]], gone: set[str]) -> list[Request]:
@@ -130,7 +139,8 @@ def _requests(told: list[tuple[str, str, float, Mapping[str, Any]]], gone: set[s
     ]
 
 
-def _event(request: Request, subject: str, number: str) -> Event:
+def asked_back(request: Request, subject: str, number: str, **more: Any) -> Event:
+    """The event that is the request; `more` beside its data."""
     lines = {line: f"{units:f}" for line, units in request.lines.items()}
     return Event(
         id=event_id(HUB, REQUESTED, subject, request.id),
@@ -141,5 +151,5 @@ def _event(request: Request, subject: str, number: str) -> Event:
         time=request.asked_at,
         correlation=subject,
         refs=(("order", number), ("return", request.id)),
-        data={"return": {"id": request.id, "lines": lines, "reason": request.reason}},
+        data={"return": {"id": request.id, "lines": lines, "reason": request.reason, **more}},
     )

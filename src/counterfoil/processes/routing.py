@@ -17,8 +17,8 @@ from counterfoil.blueprint.calendars import Hours
 from counterfoil.blueprint.places import Place
 from counterfoil.blueprint.routing import ANYWHERE, Routing, Rule
 from counterfoil.processes.arriving import ships_on
-from counterfoil.retail.availability import UNIT, thousandths
-from counterfoil.retail.order import LineKind, Order
+from counterfoil.retail.availability import UNIT, in_units, thousandths
+from counterfoil.retail.order import Line, LineKind, Order
 from counterfoil.retail.party import Address
 
 Places = tuple[tuple[str, int], ...]
@@ -164,7 +164,7 @@ class _Chosen:
         whole = [place for place in names if self._has(place, lines)]
         if whole:
             best, *others = sorted(whole, key=lambda p: self.preference(p, self._spare(p, lines)))
-            by = f", before {_listed(others)} by {self._by(rule, best, others[0], lines)}" if others else ""
+            by = f", before {', '.join(others)} by {self._by(rule, best, others[0], lines)}" if others else ""
             self.words.append(f"all from {best}{by or ': it alone has everything'}")
             return self._all(lines, best)
         if rule.split == "never":
@@ -190,7 +190,7 @@ class _Chosen:
             )
             if not could[best]:
                 break
-            self.words.append(f"{_listed(w.name for w in could[best])} from {best}")
+            self.words.append(f"{', '.join(w.name for w in could[best])} from {best}")
             self._all(could[best], best)
             lines = [w for w in lines if w.units > 0]
         return lines
@@ -200,7 +200,7 @@ class _Chosen:
         for wanted in lines:
             for place in sorted(names, key=lambda p, w=wanted: self._rank(p, w)):  # type: ignore[misc]
                 if some := wanted.at(place, self.free):
-                    self.words.append(f"{_amount(some)} × {wanted.name} from {place}")
+                    self.words.append(f"{in_units(some):f} × {wanted.name} from {place}")
                     self._take(wanted, place, some)
         return [w for w in lines if w.units > 0]
 
@@ -251,7 +251,7 @@ class _Chosen:
         wanted.units -= units
 
 
-def _wanted(line: Any, parts: Mapping[str, Needs]) -> _Wanted:
+def _wanted(line: Line, parts: Mapping[str, Needs]) -> _Wanted:
     units = thousandths(line.quantity)
     step = UNIT if units % UNIT == 0 else 1
     return _Wanted(line.id, line.sku or line.name, units, parts.get(line.sku) or {line.sku: UNIT}, step)
@@ -273,11 +273,3 @@ def _towards(declared: Mapping[str, Any], to: Address) -> Any:
 def _short(region: str) -> str:
     """The region's code without its country: IDF of FR-IDF."""
     return region.rpartition("-")[2]
-
-
-def _amount(units: int) -> str:
-    return f"{(Decimal(units) / UNIT).normalize():f}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -26,10 +26,9 @@ from counterfoil.retail.availability import (
     Step,
     available,
     explain,
-    explode,
-    of_bundle,
     thousandths,
 )
+from counterfoil.retail.bundles import explode, of_bundle
 
 R = TypeVar("R", bound=Scope)
 Find = Callable[[str], tuple[Article, Sequence[Stand]] | None]

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from counterfoil.hub import records
 from counterfoil.hub.contract import Item, Kind, Outcome, rejected
 from counterfoil.hub.preparing import Ruling
 from counterfoil.hub.store import Store
@@ -21,8 +22,8 @@ from counterfoil.hub.storefront.prescriptions import Record
 from counterfoil.hub.storefront.vault import NotOpened
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes import prescriptions as rule
-from counterfoil.processes.prescribing import NoKey, Prescribing, Said
-from counterfoil.processes.prescriptions import REASONS
+from counterfoil.processes.prescribing import NoKey, Prescribing
+from counterfoil.processes.prescriptions import REASONS, Said
 from counterfoil.retail.order import Order
 
 log = structlog.get_logger()
@@ -100,7 +101,7 @@ class Withholding:
         moved = 0
         async with self.desk.store.read() as connection:
             waiting = await kept.waiting_orders(connection, REASONS)
-            known = await kept.orders_of(connection, [subject for subject, _ in waiting]) if waiting else {}
+            known = await records.states_of(connection, "order", [subject for subject, _ in waiting])
             orders = {subject: Order.model_validate(state) for subject, state in known.items()}
             now = {s: (await self.desk.standing(connection, order)).waits_for for s, order in orders.items()}
         for subject, reason in waiting:

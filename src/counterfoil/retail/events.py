@@ -37,6 +37,9 @@ EVENT_TYPES: dict[str, str] = {
     "prescription.rejected": "a person rejected a prescription",
     "return.requested": "a customer asks to send shipped goods of an order back",
     "return.prepared": "the ERP waits for goods that a customer wants to send back",
+    "trial.decided": "what a customer keeps of what was tried on at home, and what goes back",
+    "trial.settled": "all of a trial is decided: what is kept is to be charged",
+    "trial.overdue": "a trial cannot be settled by itself: a person decides",
     "order.told": "the shop was told how far the ERP is with the order",
     "shipment.dispatched": "a shipment of the order has left",
     "shipment.returned": "goods of the order have come back",
@@ -63,6 +66,7 @@ OWN = frozenset(
     {
         *("prescription.attached", "prescription.released", "prescription.rejected", "return.requested"),
         *("appointment.requested", "appointment.moved", "appointment.cancelled"),
+        *("trial.decided", "trial.settled", "trial.overdue"),
     }
 )
 """What the hub itself tells: no system reports it, and no operation brings it about."""
@@ -83,6 +87,7 @@ class Event(BaseModel):
     causation: str | None = None
     refs: tuple[tuple[str, str], ...] = ()
     data: dict[str, Any]
+    traceparent: str | None = None  # CloudEvents' extension for distributed tracing
 
 
 def event_id(source: str, type_: str, subject: str, *distinguish: str) -> str:

@@ -10,6 +10,7 @@ import phonenumbers
 from stdnum import get_cc_module
 from stdnum.exceptions import ValidationError
 
+from counterfoil.retail.events import hashed_ref
 from counterfoil.retail.party import normal_email, normal_phone, normal_vat
 
 _VAT_PREFIXES = {"EL": "GR", "XI": "GB"}
@@ -91,6 +92,24 @@ def phone_key(value: str, country: str = "") -> str:
         return normal_phone(value)
     plain = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return f"{plain};{number.extension}" if number.extension else plain
+
+
+def phone_forms(value: str, country: str = "") -> list[str]:
+    """The forms in which people write a telephone number, to be found by any of them: with its country and without."""
+    key = phone_key(value, country)
+    if not key.startswith("+"):
+        return [key] if key else []
+    try:
+        number = phonenumbers.parse(key.partition(";")[0])
+    except phonenumbers.NumberParseException:
+        return [key]
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return list(dict.fromkeys([key.partition(";")[0], normal_phone(national)]))
+
+
+def phone_refs(*numbers: tuple[str, str]) -> list[tuple[str, str]]:
+    """Search keys of (telephone number, country) as customers wrote them; unreadable for who does not know them."""
+    return [("phone", hashed_ref(form)) for value, country in numbers for form in phone_forms(value, country)]
 
 
 def folded(text: str) -> str:

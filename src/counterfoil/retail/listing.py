@@ -59,13 +59,14 @@ def _folded(path: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """How a shop is fed: what it is told of stock, what a product needs, what the hub writes of it, its assortment.
+    """How the shop `name` is fed: what it is told of stock, what a product needs, what is written of it, assortment.
 
     `stock` is what holds of an article of which no rule says otherwise.
     `tax_classes` maps the home system's tax class to the shop's; an empty one leaves tax classes to the shop.
     `publish` names what the hub writes (see PUBLISHED); what is not named stays as the shop has it.
     """
 
+    name: str = ""
     stock: Policy = field(default_factory=Policy)
     requires: frozenset[str] = frozenset({"sku", "price"})
     tax_classes: Mapping[str, str] = field(default_factory=dict)

@@ -73,9 +73,13 @@ def to_add(section: str, row: Mapping[str, object]) -> str:
     return f"{section}:\n  - {{{', '.join(f'{key}: {scalar(value)}' for key, value in row.items())}}}"
 
 
+ADD = "Add to the blueprint:\n"
+"""What a suggestion begins with that holds a row to paste."""
+
+
 def missing(row: str, offers: Sequence[str] = (), otherwise: str = "") -> str:
     """What to do about something that is mapped to nothing: the `row` to paste, what there is to fill in, or else."""
-    parts = [f"Add to the blueprint:\n{row}"]
+    parts = [f"{ADD}{row}"]
     if offers:
         shown = ", ".join(scalar(offer) for offer in offers[:8])
         parts.append(f"There is: {shown}{', …' if len(offers) > 8 else ''}.")

@@ -24,6 +24,14 @@ class SalePrice(_Value):
     ends_at: AwareDatetime | None = None
 
 
+class ChannelPrice(_Value):
+    """What an article costs on one channel that does not sell at the usual price."""
+
+    channel: str
+    price: Money
+    sale: SalePrice | None = None
+
+
 class Image(_Value):
     """A picture: `digest` changes with its content, `url` is where the channel can fetch it."""
 
@@ -34,7 +42,8 @@ class Image(_Value):
 class Variant(_Value):
     """One sellable article. `sku` is the key between systems; nothing is ever matched by a display name.
 
-    `price` is the regular price, taxed or not as its product says; `weight` is in kilograms.
+    `price` is the regular price, taxed or not as its product says; `prices` are those of channels with their own.
+    `weight` is in kilograms.
     """
 
     id: str
@@ -43,9 +52,18 @@ class Variant(_Value):
     options: tuple[tuple[str, str], ...] = ()  # (attribute, value), such as ("Colour", "Red")
     price: Money | None = None
     sale: SalePrice | None = None
+    prices: tuple[ChannelPrice, ...] = ()
     weight: Decimal | None = None
     image: Image | None = None
     active: bool = True
+
+    def on(self, channel: str) -> Variant:
+        """As that channel sells it: at its own price and campaign where it has them, else at the usual ones. What it
+        costs elsewhere is not that channel's business."""
+        if not self.prices:
+            return self
+        own = next((each for each in self.prices if each.channel == channel), self)
+        return self.model_copy(update={"price": own.price, "sale": own.sale, "prices": ()})
 
 
 class Product(Extended):
@@ -75,6 +93,12 @@ class Product(Extended):
     def canonical_id(self) -> str:
         """`odoo:product:17`."""
         return f"{self.system}:product:{self.id}"
+
+    def on(self, channel: str) -> Product:
+        """As that channel sells it; see `Variant.on`."""
+        if not any(variant.prices for variant in self.variants):
+            return self
+        return self.model_copy(update={"variants": tuple(variant.on(channel) for variant in self.variants)})
 
     @property
     def is_simple(self) -> bool:

@@ -51,8 +51,9 @@ def standing(order: ShopOrder, choices: OrderChoices) -> Standing:
     return Standing.CONFIRMED if level(cast(Order, order), choices) == "accept" else Standing.QUOTATION
 
 
-def order_row(pair: Pair, there: ShopOrder | None, held: HeldOrder | None) -> Row:
-    """One order by day (in the shop's zone) and status, and by value; one of the two sides may be missing."""
+def order_row(pair: Pair, there: ShopOrder | None, held: HeldOrder | None, on_trial: bool = False) -> Row:
+    """One order by day (in the shop's zone) and status, and by value; one of the two sides may be missing. One that is
+    tried on at home is sent unpaid, and comes to what was charged."""
     if there is not None:
         known, at = there.id, there.placed_at  # the shop's day, on both sides
     elif held is not None:
@@ -73,7 +74,7 @@ def order_row(pair: Pair, there: ShopOrder | None, held: HeldOrder | None) -> Ro
         _order_counts(day, erp, held.total if held else None),
         f"{there.status}, {there.total}" if there else "not there",
         f"{held.number}: {erp}, {held.total}" if held else "not there",
-        _declared_order(pair, there, held),
+        _declared_order(pair, there, held, on_trial),
         (known, f"{pair.erp}:fulfilment:{known}"),
         there.modified_at.timestamp() if there else None,
         Remedy(tuple(own_ids), tell, known, {"shop": pair.shop, "erp": pair.erp, "": ""}[to]),
@@ -89,7 +90,7 @@ def _order_counts(day: str, at: Standing, total: Money | None) -> dict[Group, De
     return counts
 
 
-def _declared_order(pair: Pair, there: ShopOrder | None, held: HeldOrder | None) -> str:
+def _declared_order(pair: Pair, there: ShopOrder | None, held: HeldOrder | None, on_trial: bool) -> str:
     """Why the blueprint wants all that differs; empty if it does not, or not all of it."""
     if there is None:
         over = held is not None and held.standing is Standing.CANCELLED
@@ -99,6 +100,8 @@ def _declared_order(pair: Pair, there: ShopOrder | None, held: HeldOrder | None)
     if held is None:
         stage, why = wanted(cast(Order, there), pair.choices, pair.cut_over)
         return "" if stage == PLACED else why
+    if on_trial and held.standing in (Standing.CONFIRMED, Standing.SHIPPED):
+        return "it is tried on at home: the ERP has what was charged"
     shop, erp = standing(there, pair.choices), held.standing
     whys = [_declared_standing(there, shop, held), _declared_value(pair, there, shop, held)]
     if (shop is not erp and not whys[0]) or (whys[1] is None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar, cast
 
@@ -10,11 +10,14 @@ from counterfoil.blueprint import Blueprint
 from counterfoil.hub import mending
 from counterfoil.hub.availability import stock
 from counterfoil.hub.availability.articles import Articles
+from counterfoil.hub.availability.readings import settled
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.facts import HasShelf, HoldsOrders, ListsOrders, ListsProducts, ListsStock, Shelf
 from counterfoil.hub.linking import HasPeople
+from counterfoil.hub.storefront import trials
 from counterfoil.processes.stock import Rules
-from counterfoil.retail.availability import UNIT, Article, explode
+from counterfoil.retail.availability import UNIT, Article
+from counterfoil.retail.bundles import explode
 from counterfoil.retail.events import hashed_ref
 from counterfoil.retail.listing import Channel
 from counterfoil.retail.party import normal_email
@@ -48,7 +51,8 @@ class Orders(Source):
             new = self.new([order.id for order in page])
             there = {order.id: order for order in page if order.id in new}
             held = {order.id: order for order in await self._held(list(there))}
-            yield [order_row(self.pair, order, held.get(id_)) for id_, order in there.items()]
+            tried = await self._tried(there)
+            yield [order_row(self.pair, order, held.get(id_), id_ in tried) for id_, order in there.items()]
         listing = self.erp.list_held(self.pair.shop, self.since, self.until)
         async for page in self.house.pages(self.pair.erp, listing):
             new = self.new([order.id for order in page])
@@ -56,19 +60,26 @@ class Orders(Source):
             there = {order.id: order for order in await self._there(list(rest))}
             # confirming dates the ERP's order anew: one placed before the span may be dated in it
             inside = [id_ for id_ in rest if id_ not in there or self.since <= there[id_].placed_at < self.until]
-            yield [order_row(self.pair, there.get(id_), rest[id_]) for id_ in inside]
+            tried = await self._tried(inside)
+            yield [order_row(self.pair, there.get(id_), rest[id_], id_ in tried) for id_ in inside]
 
     async def again(self, rows: Sequence[Row]) -> list[Row]:
         """Both sides by number; an order that is gone from both counts for nothing. Raises Failure."""
         ids = [row.key for row in rows]
         there = {order.id: order for order in await self._there(ids)}
         held = {order.id: order for order in await self._held(ids)}
+        tried = await self._tried(ids)
         return [
-            order_row(self.pair, there.get(id_), held.get(id_))
+            order_row(self.pair, there.get(id_), held.get(id_), id_ in tried)
             if id_ in there or id_ in held
             else Row(self.what, id_, row.label, {}, {}, "not there", "not there")
             for id_, row in zip(ids, rows, strict=True)
         ]
+
+    async def _tried(self, ids: Iterable[str]) -> set[str]:
+        """Those that are trials, and not given up."""
+        async with self.house.store.read() as connection:
+            return {id_ for id_, row in (await trials.of(connection, ids)).items() if row.state != trials.CLOSED}
 
     async def _there(self, ids: Sequence[str]) -> Sequence[Any]:
         if not ids:
@@ -149,7 +160,7 @@ class Stock(_Articles):
         found: dict[str, dict[str, int]] = {id_: {} for id_ in articles}
         async with self.house.store.read() as connection:
             for each in await stock.takings_of(connection, self.house.store, articles):
-                left, at = stock.settled(each, asked_at).left, found[each.article]
+                left, at = settled(each, asked_at).left, found[each.article]
                 at[each.place] = at.get(each.place, 0) + left
         return found
 
@@ -180,7 +191,7 @@ class Prices(_Articles):
         rows: list[Row] = []
         for product in products:
             own = {v.id: shelves[variant_id(product.system, v.id)] for v in product.variants}
-            rows += price_rows(self.pair, product, own)
+            rows += price_rows(self.pair, product.on(self.pair.shop), own)
         return rows
 
 
@@ -280,7 +291,7 @@ def pairs(
         for shop, erp in _ends(blueprint, made, what, flow.from_, flow.system):
             if _fit(what, made[shop], made[erp]):
                 declared = blueprint.systems[shop]
-                channel = channels.get(shop) or Channel()
+                channel = channels.get(shop) or Channel(shop)
                 found[(shop, erp)] = Pair(shop, erp, blueprint.orders, declared.cut_over, zone, channel)
     return list(found.values())
 

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import exceptions
+from counterfoil.hub import exceptions, meters
 from counterfoil.hub.schema import event, promise
 from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import at_most
@@ -54,6 +54,8 @@ class Follower:
         made = sorted((p for p in changed if p.id is None), key=lambda p: (p.subject, p.name))
         await store.each(connection, _made, [{name: getattr(p, name) for name in _WRITTEN} for p in made])
         await _close(connection, store, changed)
+        for ended in (p for p in changed if p.ended_as in (KEPT, LATE)):
+            meters.PROMISES.add(ended.name, str(ended.ended_as))
 
 
 def _open(store: Store) -> sa.Select[Any]:
@@ -133,6 +135,8 @@ async def _judge(connection: AsyncConnection, store: Store, rules: Mapping[str, 
         entries = [(r.name, p.subject, p.due_at, milestones.missed(r, p), r.owner) for r, p in told]
         await exceptions.open_for_promises(connection, store, entries)
         log.warning("promises missed", promises=dict(Counter(p.name for p in missing)))
+        for each in missing:
+            meters.PROMISES.add(each.name, "missed")
     return len(missing)
 
 

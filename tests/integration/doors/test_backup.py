@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.command import also
 from tests.conftest import ON_POSTGRESQL, ON_SQLITE
 from tests.fakes import ERP, SHOP, Fake, House, assert_one_status, at, hasten, payload, raw, rows_of, subject
 from tests.integration.doors.conftest import Scene
-from tests.integration.doors.test_command_line import also
 
 from counterfoil.doors import backup
 from counterfoil.hub import exceptions, poller, schema

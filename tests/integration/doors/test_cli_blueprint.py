@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.command import also, counterfoil
 from tests.integration.doors.conftest import Scene
-from tests.integration.doors.test_command_line import also, counterfoil
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "blueprint.yaml"
 PROFILES = """

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command import also
 from tests.integration.doors.conftest import Scene
-from tests.integration.doors.test_command_line import also
 from typer.testing import CliRunner
 
 from counterfoil.doors.cli import app

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.command import also
 from tests.integration.doors.conftest import Scene
-from tests.integration.doors.test_command_line import also
 
 CUT_OVER = "2025-01-01T00:00:00Z"
 

@@ -6,8 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+from tests.command import also, counterfoil
 from tests.integration.doors.conftest import Scene, at_rest, open_exceptions, until
-from tests.integration.doors.test_command_line import also, counterfoil
 
 PROMISES = """
 calendars:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.command import also, counterfoil
 from tests.integration.doors.conftest import Scene, at_rest, until
-from tests.integration.doors.test_command_line import also, counterfoil
 
 
 async def carried_out(scene: Scene) -> int:

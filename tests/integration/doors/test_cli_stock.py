@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 
 from counterfoil.doors.cli import app
 from counterfoil.hub.availability import stock
-from counterfoil.hub.availability.stock import Reading, Taking
-from counterfoil.hub.schema import object_
+from counterfoil.hub.availability.readings import Reading, keep_readings
+from counterfoil.hub.availability.stock import Taking
+from counterfoil.hub.schema import cursor, object_
 from counterfoil.hub.store import open_store
 from counterfoil.retail.availability import UNIT
 from counterfoil.retail.product import Product, Variant
@@ -55,7 +57,7 @@ async def fill(url: str) -> None:
             Reading(mug, "MUG", {"WH": (10 * UNIT, 3 * UNIT, 0), "S1": (2 * UNIT, 0, 0)}, 1.0),
             Reading(box, "BOX", {"WH": (4 * UNIT, 0, 0)}, 1.0),
         ]
-        rows = await stock.keep_readings(connection, store, readings)
+        rows = await keep_readings(connection, store, readings)
         taken = [Taking("web:order:7", mug, "WH", UNIT, "web"), Taking("a-hold", box, "WH", 2 * UNIT, "web")]
         await stock.take(connection, store, rows, taken)
     await store.close()
@@ -81,6 +83,23 @@ def test_a_number_says_how_it_came_about_and_who_takes_of_it(file: Path) -> None
     ]
     assert [(t["by"], t["still_counted"]) for t in found["taken"]] == [("web:order:7", "1")]
     assert (found["as_of"], found["stale"]) == (None, True)
+
+
+def test_how_old_the_number_is_goes_by_the_systems_whose_stock_counts(file: Path) -> None:
+    """A look at a shop's own stock makes it no newer."""
+
+    async def looked() -> None:
+        store = await open_store(f"sqlite:///{file.parent}/hub.db")
+        async with store.write() as connection:
+            for system, ago in (("odoo", 3600.0), ("web", 0.0)):
+                row = {"system": system, "feed": "stock", "value": {}, "next_at": 0.0, "ok_at": store.now - ago}
+                await connection.execute(cursor.insert().values(row))
+        await store.close()
+
+    asyncio.run(looked())
+    found = json.loads(told(file, "MUG", "--json"))
+    age = datetime.now(UTC) - datetime.fromisoformat(found["as_of"])
+    assert (found["stale"], age > timedelta(minutes=59)) == (True, True)
 
 
 def test_a_bundle_is_told_part_by_part(file: Path) -> None:

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.command import COMMAND, also, counterfoil
 from tests.integration.doors.conftest import Scene, at_rest, until
 
 from counterfoil.doors.serve import Hub
 from counterfoil.hub import exceptions
 from counterfoil_lab.stage import SHOP_KEYS
-
-COMMAND = [sys.executable, "-m", "counterfoil.doors.cli"]
-
-
-def counterfoil(*arguments: str | Path, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it and expect this exit code."""
-    # a wide terminal, so that tables do not cut what is asserted
-    environment = {**os.environ, "COLUMNS": "250", **environment}
-    command = [*COMMAND, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
-async def also(*arguments: str | Path, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same beside a running loop."""
-    return await asyncio.to_thread(counterfoil, *arguments, code=code, **environment)
 
 
 async def an_exception(scene: Scene) -> int:

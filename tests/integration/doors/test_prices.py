@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.command import also, counterfoil
 from tests.integration.doors.conftest import Scene, at_rest, until
-from tests.integration.doors.test_command_line import also, counterfoil
 
 from counterfoil.connectors.odoo import feeds
 from counterfoil.hub import exceptions

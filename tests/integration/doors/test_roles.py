@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command import COMMAND, also, counterfoil
 from tests.conftest import empty
 from tests.fakes import rows_of
 from tests.integration.doors.conftest import Scene, at_rest, until
-from tests.integration.doors.test_command_line import COMMAND, also, counterfoil
 from tests.integration.doors.test_whole_hub import paid
 
 from counterfoil.doors.assembly import load

@@ -40,6 +40,7 @@ async def stage(store: Store) -> AsyncIterator[Stage]:
         await stage.sells(
             product("MUG", description="<p>Blue.</p>", variant={"sale": sale(starts_at=-hour, ends_at=hour)}),
             product("CUP", variant={"sale": sale(starts_at=hour)}),
+            product("BOWL", variant={"prices": [{"channel": "other", "price": "12.00 EUR"}]}),
             product("KNIFE", category=("Home", "Kitchen", "Knives")),
             product("SET", "25.00 EUR"),
         )
@@ -70,6 +71,16 @@ async def test_a_campaign_counts_while_it_lasts_and_where_the_channel_takes_part
     elsewhere = {"Authorization": await stage.token("catalogue", channel="other")}
     without = (await stage.client.get(f"{ROOT}/products/MUG", headers=elsewhere)).json()
     assert without["price"]["now"]["amount"] == "10.00"
+
+
+async def test_a_channel_has_its_own_prices(stage: Stage) -> None:
+    elsewhere = {"Authorization": await stage.token("catalogue", "checkout", channel="other")}
+    here = (await stage.client.get(f"{ROOT}/products/BOWL")).json()
+    there = (await stage.client.get(f"{ROOT}/products/BOWL", headers=elsewhere)).json()
+    assert (here["price"]["now"]["amount"], there["price"]["now"]["amount"]) == ("10.00", "12.00")
+    asked = {"lines": [{"sku": "BOWL", "quantity": 1, "price": {"amount": "10.00", "currency": "EUR"}}]}
+    checked = (await stage.client.post(f"{ROOT}/checkout/validate", json=asked, headers=elsewhere)).json()
+    assert [problem["code"] for problem in checked["lines"][0]["problems"]] == ["price_changed", "short"]
 
 
 async def test_a_channel_has_its_own_assortment(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from tests.integration.doors.conftest import Scene, at_rest, open_exceptions, un
 
 from counterfoil.doors.serve import Hub
 from counterfoil.hub import exceptions, systems, timeline
+from counterfoil.hub.views import search
 from counterfoil_lab import resting
 from counterfoil_lab.resting import feeds_of
 
@@ -193,4 +194,4 @@ async def test_orders_from_before_the_cut_over_date_are_not_wanted(scene: Scene)
 
 
 async def _known(running: Hub, number: int) -> bool:
-    return bool(await timeline.find(running.store, str(number)))
+    return bool(await search.exact(running.store, str(number), running.blueprint.systems))

@@ -279,3 +279,24 @@ async def test_who_moves_it_in_the_calendar_moves_it(practice: Practice) -> None
     assert await free(practice) == [9.5, 10, 10.5, 11]
     assert await free(practice, "bo") == [9.5, 10]
     assert [e["start"] for e in practice.events()] == [utc(at(11))]
+
+
+@ON_SQLITE
+async def test_what_is_moved_onto_another_in_the_calendar_is_put_before_a_person(practice: Practice) -> None:
+    """It stays as it was booked until somebody parts the two again; then the hub follows, and nobody need look."""
+    made, other = await book(practice), await book(practice, at(14))
+    await practice.work()
+    await practice.look()
+    await long_ago(practice)
+    [event] = [e for e in practice.events() if e["start"] == utc(TEN)]
+    practice.write(event["id"], start=utc(at(14)), stop=utc(at(14.5)))
+    for _ in range(2):
+        await practice.look()
+    [asked] = await exceptions.listing(practice.store)
+    assert (asked["subject"], "to a time that is held" in asked["message"]) == (made.canonical_id, True)
+    assert (await practice.diary.get(SHOP, made.id)).starts_at.timestamp() == TEN
+    practice.write(event["id"], start=utc(at(16)), stop=utc(at(16.5)))
+    await practice.look()
+    assert await exceptions.listing(practice.store) == []
+    assert (await practice.diary.get(SHOP, made.id)).starts_at.timestamp() == at(16)
+    assert (await practice.diary.get(SHOP, other.id)).starts_at.timestamp() == at(14)

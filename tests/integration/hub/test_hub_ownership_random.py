@@ -46,7 +46,7 @@ async def carry_out(pair: Pair, acts: list[Act]) -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize("otherwise", ["revert", "drop", "ask"])
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(acts=ACTS, answers=st.booleans())
 async def test_at_rest_the_owner_of_each_field_has_had_the_last_word(
     store: Store, otherwise: str, acts: list[Act], answers: bool

@@ -15,6 +15,7 @@ from counterfoil.blueprint import Retention
 from counterfoil.hub import exceptions, replay, retention, schema, timeline
 from counterfoil.hub.contract import Kind, rejected
 from counterfoil.hub.store import Store
+from counterfoil.hub.views import search
 
 DAY = 86400.0
 NOTHING_KEPT = Retention(bodies=timedelta(milliseconds=1), history=timedelta(milliseconds=1))
@@ -36,7 +37,7 @@ async def let_pass(store: Store, days: float) -> None:
 
 async def sizes(store: Store) -> dict[str, int]:
     """How many rows each table has that ages."""
-    return {t.name: len(await rows_of(store, t)) for t in (*AGES, schema.event_ref)}
+    return {t.name: len(await rows_of(store, t)) for t in (*AGES, schema.event_ref, schema.search_key)}
 
 
 async def purge(store: Store, kept: Retention = DECLARED, **options: Any) -> dict[str, int]:
@@ -68,7 +69,7 @@ async def test_bodies_go_first_and_the_history_later(store: Store) -> None:
         "receipts": 3,
         "events": before["event"],
         "deliveries": before["delivery_log"],
-        "search keys": before["event_ref"],
+        "search keys": before["event_ref"] + before["search_key"],
     }
     assert set((await sizes(store)).values()) == {0}
 
@@ -81,7 +82,7 @@ async def test_what_is_younger_stays(store: Store) -> None:
     await purge(store)
     assert {r["subject"] for r in await rows_of(store, schema.event)} == {subject(2)}
     assert [r["object_id"] for r in await rows_of(store, schema.receipt)] == ["2"]
-    assert await timeline.find(store, "N2") == [subject(2)]
+    assert await search.exact(store, "N2", (SHOP, ERP)) == [subject(2)]
 
 
 async def test_a_closed_exception_ages_from_its_end(store: Store) -> None:
@@ -216,7 +217,7 @@ async def test_an_event_made_again_finds_its_search_keys_in_the_way_and_is_kept(
             await connection.execute(sa.delete(table))
     await house.hear(payload(1))
     assert await house.events() == ["order.placed", "order.accepted"]
-    assert await timeline.find(store, "N1") == [subject(1)]
+    assert await search.exact(store, "N1", (SHOP, ERP)) == [subject(1)]
 
 
 async def test_decoding_again_leaves_out_what_has_no_body_any_more(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from tests.conftest import ON_POSTGRESQL
@@ -11,9 +12,9 @@ from tests.counting import FLOWS, NO_ERP, Warehouse, article, level
 from tests.fakes import ERP, SHOP, at, order, payload, rows_of, subject
 
 from counterfoil.hub import schema
-from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability import reservations
+from counterfoil.hub.availability.readings import Reading, keep_readings
 from counterfoil.hub.availability.reservations import Reservation, State
-from counterfoil.hub.availability.stock import Reading
 from counterfoil.hub.contract import AGAIN, Feed, Observed, Page, Raw, done, rejected
 from counterfoil.hub.poller import poll_once
 from counterfoil.hub.store import Store
@@ -21,7 +22,7 @@ from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.orders import orders
 from counterfoil.processes.routing import Router
 from counterfoil.retail.events import Event
-from counterfoil.retail.fulfilment import ErpState, Fulfilment, Shipment, ShipmentState
+from counterfoil.retail.fulfilment import ErpState, FulfilledLine, Fulfilment, Shipment, ShipmentState
 from counterfoil.retail.order import Order
 
 
@@ -99,6 +100,24 @@ async def test_an_order_that_is_cancelled_gives_its_units_back_once(store: Store
     await house.hear(payload(2))
     await house.hear(payload(2, status="cancelled", modified=at(9)))
     assert await house.promised() == 4, "the ERP may have shipped it by now"
+    await house.reads(5, outgoing=0)
+    assert (await house.promised(), await house.takings()) == (5, {})
+
+
+async def test_what_is_refunded_before_it_was_ever_read_is_not_claimed_for_ever(store: Store) -> None:
+    """The ERP has the order, takes it down to nothing, and is read only then. case: F21"""
+    house = Warehouse(store)
+    await house.reads(5)
+    house.confirms(subject(1))
+    await house.hear(payload(1))
+    before = await house.clock()
+    line = FulfilledLine(line="1", sku="MUG", ordered=Decimal(0))
+    emptied = Fulfilment(order=subject(1), id="S1", number="S1", state=ErpState.CONFIRMED, lines=(line,))
+    await house.erp_says("fulfilment", emptied, at(50), object_id="S1")
+    await house.work()
+    assert await house.promised() == 4
+    await house.reads(5, asked_at=before)
+    assert await house.promised() == 4, "read before it was taken down: the unit may be out of the house"
     await house.reads(5, outgoing=0)
     assert (await house.promised(), await house.takings()) == (5, {})
 
@@ -195,7 +214,7 @@ async def test_an_article_read_for_the_first_time_while_it_is_sold_misses_nothin
     async def read(number: int) -> None:
         async with other.write() as connection:
             reading = Reading(article(number), f"SKU-{number}", {"WH": (5000, 0, 0)}, 2.0)
-            await stock.keep_readings(connection, other, [reading])
+            await keep_readings(connection, other, [reading])
 
     await asyncio.gather(*(act(n) for n in events for act in (claim, read)))
     rows = {row["article"]: row["taken"] for row in await rows_of(store, schema.stock)}
@@ -219,7 +238,7 @@ async def test_an_order_takes_its_units_where_it_is_routed_to(store: Store) -> N
     house = Warehouse(store, NO_ERP, more)
     async with store.write() as connection:
         figures = {"WH": (2000, 0, 0), "S1": (1000, 0, 0)}
-        await stock.keep_readings(connection, store, [Reading(article(), "MUG", figures, 2.0)])
+        await keep_readings(connection, store, [Reading(article(), "MUG", figures, 2.0)])
     await house.hear(payload(1))
     await house.hear(payload(2), payload(3))
     places = {row["holder"]: row["place"] for row in await rows_of(store, schema.taking)}

@@ -13,9 +13,10 @@ from tests.conftest import empty
 from tests.fakes import ERP, SHOP, blueprint
 
 from counterfoil.hub import records, schema
-from counterfoil.hub.availability import reservations, stock
+from counterfoil.hub.availability import readings, reservations, stock
+from counterfoil.hub.availability.readings import Reading, keep_readings
 from counterfoil.hub.availability.reservations import Reservation, State
-from counterfoil.hub.availability.stock import Reading, Taking
+from counterfoil.hub.availability.stock import Taking
 from counterfoil.hub.store import Store
 from counterfoil.processes.claiming import Claimant
 from counterfoil.processes.routing import Router
@@ -212,12 +213,12 @@ class World:
         """One of the readings that have begun, perhaps an old one, perhaps once more."""
         if self.readings:
             async with self.store.write() as connection:
-                await stock.keep_readings(connection, self.store, self.readings[number % len(self.readings)])
+                await keep_readings(connection, self.store, self.readings[number % len(self.readings)])
 
     async def look_again(self, _: int) -> None:
         """What the ERP has accepted since its article was read is read again, as the poll does."""
         async with self.store.read() as connection:
-            wanted = await stock.unsettled(connection, self.store)
+            wanted = await readings.unsettled(connection, self.store)
         if wanted:
             await self.begin_reading(True)
 

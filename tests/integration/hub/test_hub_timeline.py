@@ -11,6 +11,7 @@ from tests.fakes import ERP, FLOWS, SHOP, House, at, failing, payload, rows_of, 
 from counterfoil.hub import exceptions, schema, timeline
 from counterfoil.hub.contract import Kind, Outcome, rejected
 from counterfoil.hub.store import Store
+from counterfoil.hub.views import search
 from counterfoil.retail.fulfilment import (
     ErpState,
     FulfilledLine,
@@ -196,14 +197,14 @@ async def test_an_order_is_found_by_what_people_have_in_hand(store: Store, text:
         payload(1, email="ada@example.org", payment="ch_77"),
         payload(2, email="bob@example.org", payment="ch_78", sku="CUP"),
     )
-    assert await timeline.find(store, text) == [subject(1)]
+    assert await search.exact(store, text, (SHOP, ERP)) == [subject(1)]
 
 
 async def test_all_orders_of_a_customer_are_found_each_once(store: Store) -> None:
     house = House(store)
     await house.hear(*[payload(n, email="ada@example.org") for n in (1, 2)])
     await house.hear(payload(1, modified=at(1), email="ada@example.org", total="13.00"))
-    assert await timeline.find(store, "ada@example.org") == [subject(1), subject(2)]
+    assert await search.exact(store, "ada@example.org", (SHOP, ERP)) == [subject(1), subject(2)]
 
 
 async def test_the_address_itself_is_nowhere_in_the_search_keys(store: Store) -> None:
@@ -214,15 +215,15 @@ async def test_the_address_itself_is_nowhere_in_the_search_keys(store: Store) ->
 async def test_what_could_not_be_decoded_is_found_by_its_id(store: Store) -> None:
     """No event, no object, only a receipt and an exception."""
     await House(store).hear(payload(17, total="twelve"))
-    assert await timeline.find(store, "17") == [subject(17)]
+    assert await search.exact(store, "17", (SHOP, ERP)) == [subject(17)]
     assert [e.split(":")[0] for e in await told(store, subject(17))] == ["receipt", "delivery", "exception"]
 
 
 async def test_a_subject_is_found_as_it_is(store: Store) -> None:
     await House(store).hear(payload(1))
-    assert await timeline.find(store, subject(1)) == [subject(1)]
+    assert await search.exact(store, subject(1), (SHOP, ERP)) == [subject(1)]
 
 
 async def test_what_nobody_knows_is_not_found(store: Store) -> None:
     await House(store).hear(payload(1))
-    assert await timeline.find(store, "4711") == []
+    assert await search.exact(store, "4711", (SHOP, ERP)) == []

@@ -16,12 +16,12 @@ from counterfoil.blueprint.values import Secret
 from counterfoil.hub import records, schema, systems
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront.shoporders import NoSuchOrder
 from counterfoil.hub.storefront.vault import NotOpened, new_key
 from counterfoil.hub.worker import Worker
 from counterfoil.processes.changes import changed
 from counterfoil.processes.prescribing import (
     MayNot,
-    NoSuchOrder,
     NotNeeded,
     NotToDecide,
     Prescribing,
@@ -277,14 +277,14 @@ async def test_an_order_that_waits_does_not_tell_that_a_system_is_back(store: St
 async def test_a_category_counts_as_its_product_was_last_told(store: Store) -> None:
     needs = "needs: {categories: [Home / Kitchen], skus: [NONE]}"
     shop = Shop(store, more=RX.replace("needs: {skus: [RX-*]}", needs))
-    mug = product("MUG")
+    mug = product("MÜG")
     await keep(store, "odoo", "product", mug.id, mug)  # and no event of it is left
     await keep(store, "odoo", "product", "2", product("CUP", id="2", category=("Garden",)))
     event = changed("odoo", "product", product("KNIFE"), datetime(2026, 11, 1, tzinfo=UTC), ("1",))
     await keep(store, "odoo", "product", product("KNIFE").id, product("KNIFE"))
     async with store.write() as connection:
         await records.keep_events(connection, store, [event])
-    await shop.hear(payload(1, sku="MUG"), payload(2, sku="CUP"), payload(3, sku="KNIFE"), payload(4, sku="UNKNOWN"))
+    await shop.hear(payload(1, sku="MÜG"), payload(2, sku="CUP"), payload(3, sku="KNIFE"), payload(4, sku="UNKNOWN"))
     assert sorted(shop.erp.made) == [subject(2), subject(4)]
 
 

@@ -12,12 +12,13 @@ import pytest
 from counterfoil.connectors.overlay import Dialect
 from counterfoil.connectors.rest import Rest
 from counterfoil.hub.contract import Failure, Item, Kind, Mark, Outcome
+from counterfoil.retail.money import Money
 from counterfoil.retail.party import Account, Customer
-from counterfoil.retail.product import Place, StockLevel
+from counterfoil.retail.product import ChannelPrice, Place, Product, StockLevel, Variant
 from counterfoil_sandbox.records import Book, BookApp, make_app
 from counterfoil_sandbox.serving import serving
 
-PATHS = {"/accounts": "customer", "/stock": "stock", "/orders": "order", "/postings": "record"}
+PATHS = {"/accounts": "customer", "/goods": "product", "/stock": "stock", "/orders": "order", "/postings": "record"}
 SETTINGS = {"customers": "/accounts", "stock": "/stock", "orders": "/orders", "records": "/postings"}
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
@@ -412,3 +413,18 @@ async def test_an_order_needs_an_event_that_tells_of_it(crm: Rest, book: Book) -
     item = Item(1, "web:order:1", "k", "order.accepted", {"state": {"order": "web:order:1", "number": "S1"}})
     (outcome,) = await do(crm, "put_order", item)
     assert (outcome.kind, outcome.reason, book.records["/orders"]) == (Kind.REJECTED, "not_an_order", {})
+
+
+async def test_a_record_has_the_prices_of_its_own_system_only(book: Book, url: str) -> None:
+    """Where Odoo has a pricelist for it; another one's prices do not leave the house."""
+    made = connector(url, products="/goods")
+    prices = tuple(
+        ChannelPrice(channel=name, price=Money.of(own, "EUR")) for name, own in (("crm", "12"), ("web", "9"))
+    )
+    mug = Product(system="odoo", id="7", name="Mug", variants=(Variant(id="1", sku="MUG", prices=prices),))
+    item = Item(1, "odoo:product:7", "k", "product.changed", {"product": mug.model_dump(mode="json")})
+    (outcome,) = await do(made, "put_product", item)
+    assert outcome.kind is Kind.DONE
+    [variant] = book.records["/goods"]["odoo:product:7"]["variants"]
+    assert (variant["price"], variant["prices"]) == ("12 EUR", [])
+    await made.close()

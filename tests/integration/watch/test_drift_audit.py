@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import csv
 import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.command import counterfoil
 from tests.order_life import Life, rest, ship
 from tests.order_life import _wanted as in_euros
 
@@ -297,29 +296,27 @@ async def test_a_system_that_cannot_be_read_is_named_and_the_others_are_compared
         assert stock.is_even
 
 
-def counterfoil(world: World, *arguments: str, code: int = 0) -> str:
+def drift(world: World, *arguments: str, code: int = 0) -> str:
     """`counterfoil drift` as people call it; what it prints."""
-    command = [sys.executable, "-m", "counterfoil.doors.cli", "drift", *arguments, "-b", str(world.file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == code, done.stdout + done.stderr
+    done = counterfoil("drift", *arguments, "-b", world.file, code=code)
     return done.stdout + done.stderr
 
 
 async def test_the_command_from_finding_to_mending(world: World, tmp_path: Path) -> None:
     async with world.settled():
         right = world.shelf()["stock_quantity"]
-    assert "They agree" in counterfoil(world, "orders", "stock")
-    assert "declare drift" in counterfoil(world, "--last", code=1)
-    assert "nothing is known of" in counterfoil(world, "weather", code=2).lower()
+    assert "They agree" in drift(world, "orders", "stock")
+    assert "declare drift" in drift(world, "--last", code=1)
+    assert "nothing is known of" in drift(world, "weather", code=2).lower()
     world.app.shop.catalogue.write({"stock_quantity": 7}, world.shelf()["id"])
-    page = counterfoil(world, "stock", "--csv", str(tmp_path / "rows.csv"), code=1)
+    page = drift(world, "stock", "--csv", str(tmp_path / "rows.csv"), code=1)
     assert "## Stock of web and odoo: drift" in page
     assert f"| {SKU} | 7 |" in page
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as rows:
         assert [(row["label"], row["shop"], row["verdict"]) for row in csv.DictReader(rows)] == [(SKU, "7", "drift")]
-    (told,) = json.loads(counterfoil(world, "stock", "--repair", "--json", code=1))
+    (told,) = json.loads(drift(world, "stock", "--repair", "--json", code=1))
     assert [(row["label"], row["repaired"]) for row in told["drift"]] == [(SKU, "told web again")]
     async with world.hub(SERVED_BY_NOBODY) as running:
         await quiet(running)
     assert world.shelf()["stock_quantity"] == right
-    assert "They agree" in counterfoil(world, "stock")
+    assert "They agree" in drift(world, "stock")

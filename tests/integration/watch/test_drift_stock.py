@@ -11,7 +11,8 @@ import pytest
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, parse
 from counterfoil.hub import mending
 from counterfoil.hub.availability import stock
-from counterfoil.hub.availability.stock import Reading, Taking
+from counterfoil.hub.availability.readings import Reading, keep_readings
+from counterfoil.hub.availability.stock import Taking
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.facts import Shelf
 from counterfoil.hub.store import Store
@@ -64,7 +65,7 @@ async def test_a_taking_counts_until_the_erp_had_it_before_the_audit_read(
     """Nine, one of them safety stock, three sold and not yet in the ERP: five. case: F15"""
     async with store.write() as connection:
         reading = Reading(MUG.canonical_id, "MUG", MUG.counted(), 1.0)
-        rows = await stock.keep_readings(connection, store, [reading])
+        rows = await keep_readings(connection, store, [reading])
         taken = Taking("web:order:7", MUG.canonical_id, "WH", 3 * UNIT, "web")
         await stock.take(connection, store, rows, [taken])
     if accepted:  # the reading of the audit begins later: what the ERP says has it

@@ -25,7 +25,7 @@ from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.hub.contract import Failure, Kind, Mark, Outcome
 from counterfoil.retail.listing import PUBLISHED, Channel
 from counterfoil.retail.money import Money
-from counterfoil.retail.product import Product
+from counterfoil.retail.product import ChannelPrice, Product
 from counterfoil_sandbox.faults import Fault
 from counterfoil_sandbox.woocommerce import ShopApp, make_app
 
@@ -345,6 +345,16 @@ async def test_nothing_is_matched_by_its_name(app: ShopApp, shop: WooCommerce) -
     outcome = await publish(shop, product(1, variant(1, price=euros("1")), name=before["name"]))
     assert outcome.link != str(before["id"])
     assert found(app, "SIM-0001") == before
+
+
+async def test_a_shop_is_told_its_own_prices(app: ShopApp, url: str) -> None:
+    """Where Odoo has a pricelist for it; another shop's are not its business."""
+    campaign = SalePrice(price=euros("8"))
+    own = ChannelPrice(channel="web", price=euros("12"), sale=campaign)
+    other = ChannelPrice(channel="other", price=euros("1"))
+    await publish(connector(url, Channel("web")), product(7, variant(7, price=euros("10"), prices=(own, other))))
+    row = found(app, "ART-7")
+    assert (row["regular_price"], row["sale_price"]) == ("12.00", "8.00")
 
 
 async def test_what_the_shop_owns_is_not_overwritten(app: ShopApp, url: str) -> None:

@@ -48,6 +48,7 @@ records = st.builds(
         ("MUG", "", (), False),
         ("MUG", "medical", (), True),
         ("MUG", "", ("Lenses", "Made", "Blue"), True),
+        ("MUG", "", ("lenses", "MADE"), True),  # as in the other rules that go by categories
         ("MUG", "", ("Lenses",), False),
         ("", "", (), False),
     ],

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.processes.pricing import PriceRule, breaches
+from counterfoil.processes.pricing import PriceRule, breaches, with_prices_of
 from counterfoil.retail.money import Money
-from counterfoil.retail.product import Product, SalePrice, Variant
+from counterfoil.retail.product import ChannelPrice, Product, SalePrice, Variant
 
 ALL = PriceRule(margin=Decimal(0), change=Decimal(30), off=Decimal(50))
 
@@ -62,6 +62,27 @@ def test_a_margin_is_asked_over_the_cost() -> None:
         "the price 11.24 EUR of MUG is below 11.25, its cost and 12.5 %"
     ]
     assert breaches(None, mug("11.25", cost="10"), rule) == []
+
+
+def test_a_channels_own_price_is_looked_at_too() -> None:
+    def sold(own: str, currency: str = "EUR", usual: str = "20") -> Product:
+        prices = (ChannelPrice(channel="web", price=Money.of(own, currency)),)
+        return mug(usual, cost="10", prices=prices)
+
+    assert breaches(None, sold("9"), ALL) == ["the price 9 EUR of MUG is below 10, its cost, on web"]
+    assert breaches(sold("10"), sold("14"), ALL) == [
+        "the price of MUG goes from 10 EUR to 14 EUR: 40.0 %, more than 30 %, on web"
+    ]
+    assert breaches(sold("10"), sold("10"), ALL) == []
+    assert breaches(sold("9", "USD"), sold("9", "USD"), ALL) == []
+    assert breaches(None, sold("9", "USD"), ALL) == []  # what it costs is known in euros
+
+
+def test_earlier_prices_are_those_of_every_channel() -> None:
+    def sold(usual: str, own: str) -> Product:
+        return mug(usual, prices=(ChannelPrice(channel="web", price=Money.of(own, "EUR")),))
+
+    assert with_prices_of(sold("12", "11"), sold("10", "9")) == sold("10", "9")
 
 
 def test_prices_of_two_currencies_are_not_compared() -> None:

@@ -20,10 +20,9 @@ from counterfoil.retail.availability import (
     allocate,
     available,
     explain,
-    explode,
-    of_bundle,
     stands_of,
 )
+from counterfoil.retail.bundles import explode, of_bundle
 
 PLACES = ("WH", "S1", "S2", "")
 amounts = st.integers(-20, 40).map(lambda half: half * UNIT // 2)
@@ -76,21 +75,19 @@ def test_more_on_hand_is_never_less_to_sell(there: list[Stand], policy: Policy, 
     assert available(raised, policy).free >= available(there, policy).free
 
 
-@given(stands(), policies, st.integers(1, 80).map(lambda n: n * UNIT // 2), st.permutations(PLACES[:3]), st.booleans())
+@given(stands(), policies, st.integers(1, 80).map(lambda n: n * UNIT // 2), st.permutations(PLACES[:3]))
 def test_what_is_allocated_is_what_was_needed_and_never_more_than_a_place_has(
-    there: list[Stand], policy: Policy, needed: int, wished: list[str], split: bool
+    there: list[Stand], policy: Policy, needed: int, wished: list[str]
 ) -> None:
     policy = replace(policy, basis=Basis.AVAILABLE)
-    found = allocate(needed, there, policy, wished, split=split)
+    found = allocate(needed, there, policy, wished)
     free = {p: hand - out - taken for p, hand, out, _, taken in there}
     if found is None:
-        whole = any(amount >= needed for p, amount in free.items() if p and (not policy.places or p in policy.places))
-        assert available(there, policy).free < needed or (not split and not whole)
+        assert available(there, policy).free < needed
         return
     assert sum(amount for _, amount in found) == needed
     assert len(dict(found)) == len(found)
     assert all(0 < amount <= free[place] for place, amount in found)
-    assert split or len(found) == 1
     assert not policy.places or {place for place, _ in found} <= policy.places
 
 
@@ -187,7 +184,6 @@ def test_one_place_with_all_of_it_goes_before_a_wished_one_with_some() -> None:
     assert allocate(3 * UNIT, there, Policy(), ["S1"]) == [("WH", 3 * UNIT)]
     assert allocate(2 * UNIT, there, Policy(), ["WH"]) == [("WH", 2 * UNIT)]
     assert allocate(4 * UNIT, there, Policy(), ["S1"]) == [("S1", 2 * UNIT), ("WH", 2 * UNIT)]
-    assert allocate(4 * UNIT, there, Policy(), ["S1"], split=False) is None
 
 
 def test_what_is_beyond_stock_stands_at_the_wished_place() -> None:

@@ -102,6 +102,13 @@ def test_two_currencies_are_never_within_a_tolerance() -> None:
     assert other.declared == ""
 
 
+def test_a_trial_is_sent_unpaid_and_comes_to_what_was_charged() -> None:
+    unpaid, charged = there(Status.ON_HOLD), held(total="90.00")
+    assert "tried on at home" in order_row(PAIR, unpaid, charged, on_trial=True).declared
+    for erp in (None, held(Standing.CANCELLED), held(Standing.QUOTATION, "90.00")):
+        assert order_row(PAIR, unpaid, erp, on_trial=True).declared == order_row(PAIR, unpaid, erp).declared
+
+
 def test_before_the_cut_over_nothing_is_wanted() -> None:
     pair = Pair("web", "odoo", cut_over=datetime(2026, 11, 22, tzinfo=UTC))
     assert order_row(pair, there(), None).declared == "placed before the cut-over"

@@ -82,7 +82,8 @@ class Odoo:
         staff = self.lookups.rules.staff
         own = [name.strip() for name in settings.get("customer_fields", "").split(",") if name.strip()]
         self.sources = polled.Sources.of(
-            self.client, settings.get("pricelist", ""), settings.get("language", ""), staff, own
+            *(self.client, settings.get("pricelist", ""), settings.get("language", ""), staff, own),
+            self.lookups.rules.pricelists,
         )
         self._feeds = polled.feeds(self.sources, polled.timing(system, settings))
         self._operations = operations(self.client, self.lookups)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from counterfoil.connectors.odoo.errors import load_failed
-from counterfoil.connectors.odoo.jobs import Desk, Job, open_jobs, outcomes
+from counterfoil.connectors.odoo.jobs import Desk, Job, outcomes
 from counterfoil.connectors.odoo.translate import MODULE
 from counterfoil.hub.contract import Failure, Item, Kind, Outcome, done
 
@@ -34,15 +34,8 @@ class Attaching:
         `_values` behind it for attachments. What people have changed since, or deleted, stays so.
         """
         jobs = [Job(item, None) for item in items]
-        await self.desk.find(jobs)
-        for job in open_jobs(jobs):
-            if not job.odoo_id:
-                job.refuse(
-                    "order_not_in_odoo",
-                    "The order of this prescription is not in Odoo, so there is nothing to attach it to.",
-                    "See why the order was not accepted; then retry.",
-                )
-                continue
+        nothing = "The order of this prescription is not in Odoo, so there is nothing to attach it to."
+        for job in await self.desk.find_or_refuse(jobs, nothing):
             document = job.item.data["document"]
             name = f"{job.external_id}_prescription_{job.item.data['prescription']['id']}"
             made = document["record"]

@@ -18,6 +18,7 @@ from counterfoil.hub.contract import Failure, Kind, Outcome
 from counterfoil.retail.money import round_to
 
 BATCH = 200
+NONE: Mapping[str, str] = {}
 OWN_SKUS = "COUNTERFOIL-"
 """What the SKUs of the services begin with that Counterfoil itself makes (lookups.py): never sold on a channel."""
 
@@ -46,21 +47,26 @@ class _Shared:
 class Catalogue:
     """Reads products. `pricelist` is its name, number or external id; '' for list prices.
 
-    `language` is the code of the language that names and texts are read in.
+    `language` is the code of the language that names and texts are read in. `channels` are the pricelists of shops that
+    do not sell by `pricelist`.
     """
 
-    def __init__(self, reader: Reader, pricelist: str = "", language: str = "") -> None:
+    def __init__(
+        self, reader: Reader, pricelist: str = "", language: str = "", channels: Mapping[str, str] = NONE
+    ) -> None:
         self.reader, self.pricelist, self.kits = reader, pricelist, Kits(reader)
+        self.channels = {shop: name for shop, name in channels.items() if name != pricelist}
+        self.pricelists = sorted({pricelist, *self.channels.values()} - {""})
         self.context = {"lang": language} if language else {}
         self._shared: _Shared | None = None
-        self._list = 0
+        self._numbers: dict[str, int] = {}
 
     # --- what changed -----------------------------------------------------------------------------------------
 
     async def watches(self) -> tuple[Watch, ...]:
-        """What to watch: rules only of the pricelist that counts. Raises Failure."""
+        """What to watch: rules only of the pricelists that count. Raises Failure."""
         always = (TEMPLATES, VARIANTS, OPTIONS, CATEGORIES, *await self.kits.watches())
-        if not self.pricelist:
+        if not self.pricelists:
             return always
         return (*always, Watch(RULES.model, RULES.owner, RULES.marks, (await self._our_rules(),)))
 
@@ -84,7 +90,7 @@ class Catalogue:
 
     async def crossed(self, before: datetime, now: datetime) -> set[int]:
         """Products with a campaign that began or ended after `before` and until `now`. Raises Failure."""
-        if not self.pricelist or before >= now:
+        if not self.pricelists or before >= now:
             return set()
         since, until = stamp(before), stamp(now)
         domain = [await self._our_rules(), "|", "&", ["date_start", ">", since], ["date_start", "<=", until]]
@@ -92,8 +98,8 @@ class Catalogue:
         return await self._of_rules(domain)
 
     async def rule_ids(self) -> list[int]:
-        """The numbers of all rules of the pricelist: a deleted one leaves no other trace. Raises Failure."""
-        if not self.pricelist:
+        """The numbers of all rules of the pricelists: a deleted one leaves no other trace. Raises Failure."""
+        if not self.pricelists:
             return []
         return list(await self.reader.client.call(RULES.model, "search", domain=[await self._our_rules()], order="id"))
 
@@ -102,11 +108,11 @@ class Catalogue:
         return [["active", "=", True]]
 
     async def _our_rules(self) -> list[Any]:
-        """The domain leaf of the rules that count: of the pricelist, and those it builds on."""
+        """The domain leaf of the rules that count: of the pricelists, and those they build on."""
         return ["pricelist_id", "in", await self._lists()]
 
     async def _lists(self) -> list[int]:
-        found = [await self.number_of_pricelist()]
+        found = sorted({await self.number_of(name) for name in self.pricelists})
         for _ in range(DEEPEST):
             domain = [["pricelist_id", "in", found], ["base", "=", "pricelist"], ["base_pricelist_id", "!=", False]]
             rows = await self.reader.rows(RULES.model, domain, ["base_pricelist_id"])
@@ -193,7 +199,8 @@ class Catalogue:
                         "active": v["active"],
                         "options": _chosen(v, values),
                         "image": images.get(("product.product", v["id"]), ""),
-                        **(priced := self._prices(article, book, shared, at)),
+                        **(priced := self._prices(article, self.pricelist, book, shared, at)),
+                        **self._own(article, book, shared, at),
                         "cost": _cost(article, row, priced["currency"], shared),
                         **({"parts": made[v["id"]]} if v["id"] in made else {}),
                     }
@@ -202,12 +209,19 @@ class Catalogue:
             }
         return bodies
 
-    def _prices(self, article: Article, book: Book | None, shared: _Shared, at: datetime) -> dict[str, Any]:
-        if book is None:
+    def _own(self, article: Article, book: Book | None, shared: _Shared, at: datetime) -> dict[str, Any]:
+        own = {shop: self._prices(article, name, book, shared, at) for shop, name in sorted(self.channels.items())}
+        return {"channels": own} if own else {}
+
+    def _prices(
+        self, article: Article, pricelist: str, book: Book | None, shared: _Shared, at: datetime
+    ) -> dict[str, Any]:
+        if book is None or not pricelist:
             currency = shared.currencies[article.currency]
             return {"price": _shown(article.list_price, exact(currency["rounding"])), "currency": currency["name"]}
-        priced = book.price(article, self._list, at)
-        found = {"price": str(priced.regular), "currency": shared.currencies[book.currencies[self._list]]["name"]}
+        list_ = self._numbers[pricelist]
+        priced = book.price(article, list_, at)
+        found = {"price": str(priced.regular), "currency": shared.currencies[book.currencies[list_]]["name"]}
         if priced.sale is not None:
             found["sale"] = str(priced.sale)
             found["starts"] = iso(priced.starts) if priced.starts else ""
@@ -251,7 +265,7 @@ class Catalogue:
         return {(row["res_model"], row["res_id"]): row["checksum"] or "" for row in rows}
 
     async def _book(self, templates: Sequence[Row], variants: Sequence[Row], shared: _Shared) -> Book | None:
-        if not self.pricelist:
+        if not self.pricelists:
             return None
         lists = await self._lists()
         domain: list[Any] = [["pricelist_id", "in", lists]]
@@ -266,18 +280,18 @@ class Catalogue:
             {id_: Decimal(str(row["rounding"])) for id_, row in shared.currencies.items()},
         )
 
-    async def number_of_pricelist(self) -> int:
-        """The number of the pricelist the blueprint names. Raises Failure."""
-        if self._list:
-            return self._list
-        module, _, name = self.pricelist.rpartition(".")
+    async def number_of(self, pricelist: str) -> int:
+        """The number of a pricelist that the blueprint names. Raises Failure."""
+        if pricelist in self._numbers:
+            return self._numbers[pricelist]
+        module, _, name = pricelist.rpartition(".")
         found: list[int] = []
         if module:
             domain = [["module", "=", module], ["name", "=", name], ["model", "=", "product.pricelist"]]
             found = [row["res_id"] for row in await self.reader.rows("ir.model.data", domain, ["res_id"])]
         if not found:
-            named = ["name", "=", self.pricelist]
-            leaf: list[Any] = ["id", "=", int(self.pricelist)] if self.pricelist.isdigit() else named
+            named = ["name", "=", pricelist]
+            leaf: list[Any] = ["id", "=", int(pricelist)] if pricelist.isdigit() else named
             found = [row["id"] for row in await self.reader.rows("product.pricelist", [leaf], ["id"], archived=False)]
         if len(found) != 1:
             much = "no pricelist" if not found else f"{len(found)} pricelists"
@@ -285,12 +299,13 @@ class Catalogue:
                 Outcome(
                     Kind.MISCONFIGURED,
                     "unknown_pricelist",
-                    f"Odoo has {much} {self.pricelist!r}.",
-                    suggestion="Correct `pricelist` of the Odoo system in the blueprint: a name or an external id.",
+                    f"Odoo has {much} {pricelist!r}.",
+                    suggestion="Correct `pricelist` of the Odoo system, or of the channel, in the blueprint: a name or "
+                    "an external id.",
                 )
             )
-        self._list = found[0]
-        return self._list
+        self._numbers[pricelist] = found[0]
+        return found[0]
 
     async def _reference(self) -> _Shared:
         if self._shared is None or time.monotonic() - self._shared.at > KEEP:
@@ -301,7 +316,7 @@ class Catalogue:
             root = [["module", "=", "product"], ["name", "=", "product_category_all"]]
             roots = await rows("ir.model.data", root, ["res_id"])
             currencies = await rows("res.currency", [["active", "=", True]], ["name", "rate", "rounding"])
-            lists = await rows("product.pricelist", [], ["currency_id"]) if self.pricelist else []
+            lists = await rows("product.pricelist", [], ["currency_id"]) if self.pricelists else []
             self._shared = _Shared(
                 at=time.monotonic(),
                 company=companies[0]["id"],

@@ -319,7 +319,8 @@ async def _skus(client: Client) -> list[Finding]:
 
 
 async def _pricelist(catalogue: Catalogue) -> list[Finding]:
-    if not catalogue.pricelist:
+    if not catalogue.pricelists:
         return []
-    await catalogue.number_of_pricelist()
-    return [Finding("pricelist", Mark.OK, f"{catalogue.pricelist} is there")]
+    for name in catalogue.pricelists:
+        await catalogue.number_of(name)
+    return [Finding("pricelist", Mark.OK, f"{', '.join(catalogue.pricelists)}: there")]

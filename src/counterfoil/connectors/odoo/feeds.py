@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from counterfoil.connectors.odoo import calendar, catalogue, fulfilments, people, stocks
 from counterfoil.connectors.odoo.calendar import Calendars
-from counterfoil.connectors.odoo.catalogue import Catalogue
+from counterfoil.connectors.odoo.catalogue import NONE, Catalogue
 from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.fulfilments import Fulfilments
 from counterfoil.connectors.odoo.people import People
@@ -90,11 +90,18 @@ class Sources:
 
     @classmethod
     def of(
-        cls, client: Client, pricelist: str = "", language: str = "", staff: Staff = NOBODY, own: Sequence[str] = ()
+        cls,
+        client: Client,
+        pricelist: str = "",
+        language: str = "",
+        staff: Staff = NOBODY,
+        own: Sequence[str] = (),
+        channels: Mapping[str, str] = NONE,
     ) -> Sources:
-        """Of the Odoo behind `client`, with one Reader for all. `own`: fields of customers that are read besides."""
+        """Of the Odoo behind `client`, with one Reader for all. `own`: fields of customers that are read besides;
+        `channels`: the pricelists of shops that sell by their own."""
         reader = Reader(client)
-        goods = Catalogue(reader, pricelist, language)
+        goods = Catalogue(reader, pricelist, language, channels)
         return cls(Fulfilments(reader), Stocks(reader), goods, People(reader, own), Calendars(reader, staff))
 
 
@@ -264,7 +271,7 @@ class PolledProducts(Polled):
         return self.source.reader
 
     async def _also(self, cursor: dict[str, Any], now: datetime) -> set[int]:
-        if not self.source.pricelist:
+        if not self.source.pricelists:
             return set()
         rules = await self.source.rule_ids()
         count, highest = cursor.get("rules") or (0, 0)
@@ -275,7 +282,7 @@ class PolledProducts(Polled):
 
     def _moved(self, cursor: Mapping[str, Any], now: datetime, found: bool) -> dict[str, Any]:
         moved = super()._moved(cursor, now, found)
-        return moved | ({"looked": iso(now), "rules": list(self._rules)} if self.source.pricelist else {})
+        return moved | ({"looked": iso(now), "rules": list(self._rules)} if self.source.pricelists else {})
 
     async def _domain(self) -> list[Any]:
         return await self.source.everything()

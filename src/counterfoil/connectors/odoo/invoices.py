@@ -57,9 +57,13 @@ class Invoicing:
         lines = (await self.desk.lines([job.odoo_id])).get(job.odoo_id, [])
         if any(decimal(line["qty_to_invoice"]) for line in lines):
             await self._make(job)
+        await self._post_all(job, names)
+
+    async def _post_all(self, job: Job, names: Names, total: Decimal | None = None) -> None:
+        """Finish the order's drafts, each of which comes to `total` where that is known; pay what is open."""
         invoices, notes = await self.credits.of_order(job)
         for draft in (move for move in invoices if move["state"] == "draft"):
-            await self._finish(job, draft, names)
+            await self._finish(job, draft, names, total)
         posted = [m for m in (await self.credits.read([move["id"] for move in invoices])) if m["state"] == "posted"]
         payments = await self.payments.of_order(job)
         open_notes = [n["id"] for n in notes if n["state"] == "posted" and decimal(n["amount_residual"])]
@@ -94,7 +98,7 @@ class Invoicing:
                 raise  # else another hub invoiced it meanwhile: that is why there was nothing left
         await self.desk.read_back([job])
 
-    async def _finish(self, job: Job, draft: Mapping[str, Any], names: Names) -> None:
+    async def _finish(self, job: Job, draft: Mapping[str, Any], names: Names, total: Decimal | None = None) -> None:
         """Post a draft that is ours, once its lines have their part of what the customer pays. Raises Impossible."""
         if draft["create_uid"] != job.state["create_uid"]:
             raise impossible(
@@ -104,6 +108,7 @@ class Invoicing:
             )
         expected = await self._share(job, draft, names)
         currency = (await self.lookups.reference()).currencies[job.state["currency_id"][1]]
+        expected = expected if total is None else total
         await self.credits.post(draft["id"], expected, currency.unit, f"invoice of order {job.called}")
 
     async def _share(self, job: Job, draft: Mapping[str, Any], names: Names) -> Decimal:
@@ -122,10 +127,10 @@ class Invoicing:
         total = Decimal(0)
         for row in (row for row in rows if row["move_id"][0] == draft["id"]):
             line = lines[row["sale_line_ids"][0]]
-            before = _Sum()
+            before = Invoiced()
             for other in (each for each in earlier if line["id"] in each["sale_line_ids"]):
                 before.add(other, -1 if other["move_id"][0] in credit else 1, names)
-            part = _part(line, decimal(row["quantity"]), before, currency, names)
+            part = part_of(line, decimal(row["quantity"]), before, currency, names)
             total += part.total
             if (decimal(row["price_subtotal"]), decimal(row["price_total"])) != (part.net, part.total):
                 parts[row["id"]] = part
@@ -173,7 +178,7 @@ class Invoicing:
         await self.client.call("account.move", "write", ids=[draft], vals=vals, context=QUIET)
 
 
-class _Sum:
+class Invoiced:
     """What of an order line is on other invoices, credit notes taken off."""
 
     def __init__(self) -> None:
@@ -188,7 +193,7 @@ class _Sum:
             self.taxes[tax] = self.taxes.get(tax, Decimal(0)) + sign * amount
 
 
-def _part(line: Mapping[str, Any], quantity: Decimal, before: _Sum, currency: Currency, names: Names) -> Row:
+def part_of(line: Mapping[str, Any], quantity: Decimal, before: Invoiced, currency: Currency, names: Names) -> Row:
     """`quantity` of an order line with what is left of its net and taxes when all that went before is taken off."""
     ordered = decimal(line["product_uom_qty"])
     share = (before.quantity + quantity) / ordered if ordered else Decimal(0)

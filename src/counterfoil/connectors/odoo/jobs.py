@@ -116,6 +116,14 @@ class Desk:
                 )
         return known
 
+    async def find_or_refuse(self, jobs: Sequence[Job], message: str) -> list[Job]:
+        """Those whose order is in Odoo, with its number there; the others are refused with the message."""
+        await self.find(jobs)
+        for job in jobs:
+            if not job.odoo_id:
+                job.refuse("order_not_in_odoo", message, "See why the order was not accepted; then retry.")
+        return open_jobs(jobs)
+
     async def read_back(self, jobs: Sequence[Job]) -> None:
         """How each order stands now; one that is gone gets its outcome."""
         if not jobs:

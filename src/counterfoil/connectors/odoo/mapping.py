@@ -207,6 +207,7 @@ PRODUCT = (
     Row("product", "variants[].options", (_V + "product_template_attribute_value_ids",), IN),
     Row("product", "variants[].price", (_V + "lst_price",), IN, BOOK),
     Row("product", "variants[].sale", ("product.pricelist.item",), IN, BOOK),
+    Row("product", "variants[].prices", ("product.pricelist.item",), IN, BOOK, "where a channel has its own"),
     Row("product", "variants[].image", (_V + "image_variant_1920",), IN, PICTURE),
 )
 STOCK = (

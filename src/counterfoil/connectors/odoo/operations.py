@@ -21,6 +21,7 @@ from counterfoil.connectors.odoo.refunds import Refunding
 from counterfoil.connectors.odoo.returning import Returning
 from counterfoil.connectors.odoo.shipping import Shipping
 from counterfoil.connectors.odoo.translate import conflict_keys
+from counterfoil.connectors.odoo.trials import Settling
 from counterfoil.connectors.odoo.watching import Reader
 from counterfoil.hub.contract import Item, Operation, Outcome
 
@@ -59,6 +60,7 @@ OFFERS = (
     Offer("import_order"),
     Offer("attach_prescription"),
     Offer("prepare_return", emits=frozenset({"return.prepared"})),
+    Offer("settle_trial"),
     Offer("update_customer", stream="customer", state=True),
     Offer("book_appointment", stream="appointment", emits=CALENDAR_SAYS),
     Offer("move_appointment", stream="appointment", emits=CALENDAR_SAYS),
@@ -82,6 +84,7 @@ def operations(client: Client, lookups: Lookups) -> dict[str, Operation]:
         "import_order": History(desk, accepting).import_order,
         "attach_prescription": Attaching(desk).attach_prescription,
         "prepare_return": Returning(desk).prepare_return,
+        "settle_trial": Settling(desk).settle_trial,
         "update_customer": Accounts(desk).update_customer,
         "book_appointment": booking.book_appointment,
         "move_appointment": booking.move_appointment,
@@ -130,6 +133,7 @@ CONFLICTS: dict[str, Callable[[Item], frozenset[str]]] = {
     "prepare_return": _of_nothing,
     "refund_order": _of_books,
     "invoice_order": _of_books,
+    "settle_trial": _of_books,
     "update_customer": _of_customer,
     "book_appointment": _of_staff,
     "move_appointment": _of_staff,

@@ -29,7 +29,7 @@ from counterfoil.retail.fulfilment import (
 )
 from counterfoil.retail.money import Money
 from counterfoil.retail.party import Account, Address, Customer
-from counterfoil.retail.product import Image, Place, Product, SalePrice, StockLevel, Variant
+from counterfoil.retail.product import ChannelPrice, Image, Place, Product, SalePrice, StockLevel, Variant
 
 IMAGE_URL = "{url}/web/image/{model}/{id}/image_1024"
 """Odoo serves it without signing in only what is published; shops elsewhere need `image_url` to say where from."""
@@ -240,24 +240,32 @@ def product(system: str, body: Body, image_url: str, url: str = "") -> Product:
 
 
 def _variant(row: Body, image_url: str, named: Mapping[str, str]) -> Variant:
-    digest, currency = row["image"], row["currency"]
+    digest = row["image"]
     picture = {"model": "product.product", "id": row["id"], "digest": digest, "sku": row["sku"]}
     return Variant(
         id=str(int(row["id"])),
         sku=row["sku"],
         gtin=row["gtin"],
         options=tuple((attribute, value) for attribute, value in row["options"]),
-        price=_money(row["price"], currency),
-        sale=SalePrice(
-            price=_money(row["sale"], currency),
-            starts_at=datetime.fromisoformat(row["starts"]) if row["starts"] else None,
-            ends_at=datetime.fromisoformat(row["ends"]) if row["ends"] else None,
-        )
-        if "sale" in row
-        else None,
+        price=_money(row["price"], row["currency"]),
+        sale=_sale(row),
+        prices=tuple(
+            ChannelPrice(channel=shop, price=_money(own["price"], own["currency"]), sale=_sale(own))
+            for shop, own in row.get("channels", {}).items()
+        ),
         weight=_quantity(row["weight"]) or None,
         image=Image(digest=digest, url=image_url.format(**{**named, **picture})) if digest else None,
         active=row["active"],
+    )
+
+
+def _sale(row: Body) -> SalePrice | None:
+    if "sale" not in row:
+        return None
+    return SalePrice(
+        price=_money(row["sale"], row["currency"]),
+        starts_at=datetime.fromisoformat(row["starts"]) if row["starts"] else None,
+        ends_at=datetime.fromisoformat(row["ends"]) if row["ends"] else None,
     )
 
 

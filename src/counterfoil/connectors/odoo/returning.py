@@ -24,15 +24,8 @@ class Returning:
         Idempotent by external ids: `<order>_requested_<id>_return_<delivery>`, made once.
         """
         jobs = [Job(item, None) for item in items]
-        await self.desk.find(jobs)
-        for job in open_jobs(jobs):
-            if not job.odoo_id:
-                job.refuse(
-                    "order_not_in_odoo",
-                    "The order that a customer wants to return goods of is not in Odoo.",
-                    "See why the order was not accepted; then retry.",
-                )
-        await self.desk.read_back(open_jobs(jobs))
+        nothing = "The order that a customer wants to return goods of is not in Odoo."
+        await self.desk.read_back(await self.desk.find_or_refuse(jobs, nothing))
         await self.desk.each(open_jobs(jobs), self._one)
         return outcomes(jobs)
 

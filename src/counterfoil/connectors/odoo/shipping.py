@@ -64,7 +64,8 @@ class Shipping:
         """A return for goods that come back: `wanted` units by order line. It waits for the warehouse; its numbers.
 
         One for each delivery they left with, by the external id `<refund>_return_<delivery>`: made once. It does not
-        lower what Odoo holds to be delivered (`to_refund`), since the credit note is there already.
+        lower what Odoo holds to be delivered (`to_refund`), since the credit note is there already; of a trial, where
+        there is none, it does.
         """
         wanted = {line: quantity for line, quantity in wanted.items() if quantity > 0}
         if not wanted:
@@ -141,10 +142,10 @@ class Shipping:
         inner += ["origin_returned_move_id/.id", "sale_line_id/.id", "to_refund"]
         inner += ["name"] if names.moves_named else []
         inner += [f"{names.procurement_group}/.id"] if names.procurement_group else []
-        rows = []
+        on_trial, rows = "trial" in job.item.data.get("return", {}), []
         for move, quantity in part:
             row = [f"{name}_{move['id']}", str(move["product_id"][0]), str(move["product_uom"][0]), f"{quantity:f}"]
-            row += [*places, str(move["id"]), str(move["sale_line_id"][0]), "False"]
+            row += [*places, str(move["id"]), str(move["sale_line_id"][0]), str(on_trial)]
             row += [str(move["product_id"][1])] if names.moves_named else []
             row += [str(many2one(move[names.procurement_group]) or "")] if names.procurement_group else []
             rows.append(row)

@@ -13,7 +13,7 @@ from counterfoil.hub.contract import BadPayload, Failure, Item, Kind, Observed, 
 from counterfoil.retail.availability import Policy
 from counterfoil.retail.fields import ALL, Owned, owned_in
 from counterfoil.retail.party import Account, normal_email
-from counterfoil.retail.product import StockLevel
+from counterfoil.retail.product import Product, StockLevel
 
 _WROTE = {
     "customer": frozenset({"customer", "billing", "shipping", "extra"}),
@@ -51,6 +51,8 @@ async def put(client: Client, shape: Shape, dialect: Dialect, kind: str, item: I
     else is written, and who does not own such things makes none. Raises Failure, BadPayload.
     """
     state = item.data.get("state") or item.data.get(kind)
+    if kind == "product" and isinstance(state, Mapping) and any(v.get("prices") for v in state.get("variants", ())):
+        state = Product.model_validate(state).on(client.system).model_dump(mode="json")
     if not isinstance(state, Mapping):
         technical = f"{item.event_type} of {item.subject} carries no {kind}"
         return Outcome(Kind.BUG, "no_state", f"There is nothing known of this {kind}.", technical)

@@ -121,7 +121,7 @@ def _narrowed(channel: Channel, owned: Owned) -> Channel:
 
 def _job(item: Item, channel: Channel, facts: Facts) -> Job:
     try:
-        product = Product.model_validate(item.data.get("state") or item.data.get("product"))
+        product = Product.model_validate(item.data.get("state") or item.data.get("product")).on(channel.name)
     except ValidationError as error:
         technical = f"{item.subject}: {error.error_count()} errors, first at {error.errors()[0]['loc']}"
         outcome = Outcome(Kind.BUG, "no_product", "There is no product to publish.", technical)

@@ -83,11 +83,13 @@ def shown(data: Mapping[str, Any], dialect: Dialect = PLAIN) -> Shown:
     return Shown(WORDS[own] if own else status, bool(data.get("date_paid_gmt")), told, pickup_of(data)[1])
 
 
-def status_for(fulfilment: Fulfilment, order: Shown) -> tuple[str, str]:
+def status_for(fulfilment: Fulfilment, order: Shown, on_trial: bool = False) -> tuple[str, str]:
     """The status the shop should have now, or '' to leave it, and the key of that step ('' where there is none).
 
     The key is given also where the shop has that status already, so that it is kept: what a person sets later stands.
     """
+    if on_trial and not order.paid:  # the shop would date a payment when its status goes on
+        return "", ""
     target, allowed = "", False
     sent = [s for s in fulfilment.shipments if s.state is ShipmentState.DONE and not s.returned]
     waits = order.status in ("pending", "on-hold") and not order.paid  # paid and on hold: a person put it there
@@ -297,11 +299,12 @@ async def _tell(client: Client, system: str, manner: Manner, item: Item) -> Outc
         return _told(number, fulfilment, "", [], because=f"the order is in the shop's {order.status}")
     facts = [fact for fact in facts_of(fulfilment, order.pickup) if fact.key not in order.told]
     written = await _write_notes(client, number, facts, manner, order.status)
-    if written and status_for(fulfilment, order)[0]:  # that took a while: what a person did meanwhile counts
+    on_trial = item.data.get("on_trial") is True
+    if written and status_for(fulfilment, order, on_trial)[0]:  # that took a while: what a person did meanwhile counts
         answer = await client.get(f"orders/{number}")
         data = order_in(answer, number)
         order = shown(data, manner.dialect)
-    target, step = status_for(fulfilment, order)
+    target, step = status_for(fulfilment, order, on_trial)
     if not target and not facts:
         told = _told(number, fulfilment, "", [])
         if not step or step not in order.told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
+from time import perf_counter
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from counterfoil.doors.limiting import Limited
 from counterfoil.doors.storefront import (
     appointments,
     catalogue,
@@ -28,6 +30,7 @@ from counterfoil.doors.storefront import (
     reservations,
     returns,
     stream,
+    trials,
 )
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.problems import (
@@ -41,14 +44,14 @@ from counterfoil.doors.storefront.problems import (
     Problem,
     Refusal,
     documented,
+    fields_wrong,
     of_status,
 )
+from counterfoil.hub import meters
 
 log = structlog.get_logger()
 
 ROOT = "/storefront/v1"
-LARGEST_BODY = 256 * 1024
-"""Bytes. 500 SKUs of 40 characters take 22 kB."""
 LARGER_BODIES = {f"{ROOT}/prescriptions": 6 * 1024 * 1024}
 """Under these paths so much is taken instead: documents and pictures."""
 
@@ -57,6 +60,7 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match",
     "Access-Control-Max-Age": "600",
 }
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 EXPOSED = "As-Of, ETag, Retry-After"
 """What a page may read of an answer's headers, beside the usual ones."""
 
@@ -65,7 +69,7 @@ Routes = Callable[[Context], APIRouter]
 
 def routers() -> list[Routes]:
     """What is mounted: the `routes` of each module, by concept."""
-    concepts = (appointments, catalogue, checkout, orders, pickup, prescriptions, reservations, returns, stream)
+    concepts = (appointments, catalogue, checkout, orders, pickup, prescriptions, reservations, returns, stream, trials)
     return [*(each.routes for each in concepts), meanings]
 
 
@@ -114,7 +118,7 @@ def application(context: Context) -> FastAPI:
     for error in (OSError, sa.exc.SQLAlchemyError):
         app.add_exception_handler(error, _store_gone)
     app.add_exception_handler(Exception, _failed)
-    app.add_middleware(Limited)
+    app.add_middleware(Limited, most=_most, kind=TOO_LARGE)
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -127,6 +131,11 @@ def application(context: Context) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+def _most(path: str) -> int:
+    """Bytes of a body that are taken there."""
+    return next((most for start, most in LARGER_BODIES.items() if path.startswith(start)), hot.LARGEST_BODY)
 
 
 def _scopes(mounted: Sequence[APIRouter]) -> Iterator[tuple[str, str, str]]:
@@ -144,14 +153,39 @@ def front(context: Context) -> ASGIApp:
     quick, typed = hot.application(context), application(context)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        status, took = 0, 0.0
+
+        async def noted(message: Message) -> None:
+            nonlocal status, took
+            if not status:  # what is followed afterwards may go on for hours
+                status, took = message.get("status", 0), perf_counter() - began
+            await send(message)
+
         try:
-            await (quick if scope["path"].startswith(hot.PATH) else typed)(scope, receive, send)
+            await (quick if scope["path"].startswith(hot.PATH) else typed)(scope, receive, noted)
         except Exception as error:  # without its words: what was asked, and of whom, may stand in them
             last = traceback.extract_tb(error.__traceback__)[-1]
             log.error("storefront failed", error=type(error).__name__, at=f"{last.filename}:{last.lineno}")
+        finally:
+            seconds = took or perf_counter() - began
+            meters.STOREFRONT.observe(_route(scope), _method(scope), str(status), seconds=(seconds,))
 
     origins = {origin for each in context.blueprint.storefront.origins.values() for origin in each}
     return CrossOrigin(app, origins) if origins else app
+
+
+def _route(scope: Scope) -> str:
+    """As it is declared, never as it was asked for: that may name an order."""
+    if scope["path"].startswith(hot.PATH):
+        return hot.PATH
+    route = scope.get("route")
+    return ROOT + str(getattr(route, "path_format", "")) if route is not None else "none"
+
+
+def _method(scope: Scope) -> str:
+    method = scope.get("method")
+    return str(method) if method in _METHODS else "other"
 
 
 async def _refused(_request: Request, error: Any) -> Response:
@@ -159,8 +193,7 @@ async def _refused(_request: Request, error: Any) -> Response:
 
 
 async def _invalid(_request: Request, error: Any) -> Response:
-    # never the value that was sent: it may be personal
-    errors = [{"at": ".".join(map(str, each["loc"])), "expected": each["msg"]} for each in error.errors()]
+    errors = fields_wrong(error)
     return INVALID.problem(f"{len(errors)} field(s) cannot be read.", errors=errors).response()
 
 
@@ -202,30 +235,3 @@ class CrossOrigin:
             await send(message)
 
         await self.app(scope, receive, sent)
-
-
-class Limited:
-    """Refuses a body that is longer than it may be, before it is read whole."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        most = next((n for path, n in LARGER_BODIES.items() if scope["path"].startswith(path)), LARGEST_BODY)
-        refusal = TOO_LARGE.problem(f"At most {most} bytes are taken here.")
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > most:
-            return await refusal.response()(scope, receive, send)
-        read = 0
-
-        async def limited() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > most:
-                raise refusal
-            return message
-
-        await self.app(scope, limited, send)

@@ -12,11 +12,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from counterfoil.doors import assembly
 from counterfoil.doors.storefront.context import Context
-from counterfoil.doors.storefront.models import Asked, Text
-from counterfoil.doors.storefront.prescriptions import erp_reachable
-from counterfoil.doors.storefront.problems import NOT_FOUND, Kind, Refusal, documented
-from counterfoil.doors.storefront.returns import ANOTHER as KEY_TAKEN
-from counterfoil.doors.storefront.returns import Key
+from counterfoil.doors.storefront.models import Asked, Key, Text
+from counterfoil.doors.storefront.problems import KEY_TAKEN, NOT_FOUND, Kind, Refusal, documented
 from counterfoil.doors.storefront.tokens import Caller, needs
 from counterfoil.processes import booking
 from counterfoil.retail.appointment import Appointment, Visitor
@@ -198,7 +195,7 @@ def routes(context: Context) -> APIRouter:
             staff=made.staff,
             starts_at=made.starts_at.astimezone(zone),
             ends_at=made.ends_at.astimezone(zone),
-            erp_reachable=await erp_reachable(context, "book_appointment"),
+            erp_reachable=await context.erp_reachable("book_appointment"),
         )
 
     def refused(error: booking.NotBooked, store: str = "") -> Refusal:

@@ -7,11 +7,11 @@ of each article and channel the number is worked out once and kept as bytes unti
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,22 +19,12 @@ from typing import Any
 import structlog
 
 from counterfoil.doors.storefront.shelf import Freshness, Shelf
+from counterfoil.doors.storefront.watching import Watch, Watches
 from counterfoil.hub.availability.stock import Row, is_unread, unread
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.stock import Rules
-from counterfoil.retail.availability import (
-    NOTHING,
-    UNIT,
-    Answer,
-    Article,
-    Policy,
-    Stand,
-    available,
-    explode,
-    of_bundle,
-    thousandths,
-)
-from counterfoil.retail.events import at_utc
+from counterfoil.retail.availability import NOTHING, UNIT, Answer, Article, Policy, Stand, available, thousandths
+from counterfoil.retail.bundles import explode, of_bundle
 from counterfoil.retail.product import Product, variant_id
 
 log = structlog.get_logger()
@@ -52,26 +42,6 @@ class _Listed:
     skus: tuple[str, ...]
     sold: frozenset[str]  # of its SKUs those that may be sold at all
     tracked: bool
-
-
-class Watch:
-    """Who waits for changes of some SKUs."""
-
-    def __init__(self) -> None:
-        self._changed: set[str] = set()
-        self._event = asyncio.Event()
-
-    def tell(self, sku: str) -> None:
-        """It has changed."""
-        self._changed.add(sku)
-        self._event.set()
-
-    async def changed(self, seconds: float) -> list[str]:
-        """The SKUs that changed since this was asked before, at once if there are any; none after so many seconds."""
-        await at_most(seconds, self._event)
-        self._event.clear()
-        found, self._changed = sorted(self._changed), set()
-        return found
 
 
 class Book:
@@ -92,7 +62,7 @@ class Book:
         self._product_of: dict[str, str] = {}  # by SKU
         self._categories: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._channels: dict[str, Shelf] = {}
-        self._watches: dict[str, list[Watch]] = {}
+        self._watches = Watches()
         self._kits: dict[str, Mapping[str, Any]] = {}  # by product: by SKU what the ERP makes it of, by variant's id
         self._kits_moved = False
         self._looked: tuple[float, float] | None = None  # (as of, by the store's clock; the same by ours)
@@ -203,17 +173,14 @@ class Book:
         for each in (sku, *self.rules.bundles_with(sku)):
             for shelf in self._channels.values():
                 shelf.forget(each)
-            for watch in self._watches.get(each, ()):
-                watch.tell(each)
+            self._watches.tell(each)
 
     # --- what is answered -------------------------------------------------------------------------------------
 
     def freshness(self) -> Freshness:
         """How old the ERP's part of what is known is."""
-        if self._looked is None:
-            return Freshness(None, None, True)
-        age = max(0.0, self._clock() - self._looked[1])
-        return Freshness(at_utc(self._looked[0]), int(age), age > self._stale_after)
+        as_of, at = self._looked or (None, 0.0)
+        return Freshness.of(as_of, self._clock() - at, self._stale_after)
 
     def looked_and_age(self) -> tuple[object, int]:
         """What `freshness` changes with: cheap, for who asks thousands of times a second."""
@@ -303,20 +270,9 @@ class Book:
 
     # --- who waits --------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def watch(self, skus: Iterable[str]) -> Iterator[Watch]:
+    def watch(self, skus: Iterable[str]) -> AbstractContextManager[Watch]:
         """Be told of changes of these SKUs."""
-        watch, wanted = Watch(), set(skus)
-        for sku in wanted:
-            self._watches.setdefault(sku, []).append(watch)
-        try:
-            yield watch
-        finally:
-            for sku in wanted:
-                left = self._watches[sku]
-                left.remove(watch)
-                if not left:
-                    del self._watches[sku]
+        return self._watches.watch(skus)
 
     def wake(self) -> None:
         """Something was committed: look at once."""

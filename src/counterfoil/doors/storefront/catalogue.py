@@ -28,7 +28,7 @@ from counterfoil.doors.storefront.models import (
 from counterfoil.doors.storefront.problems import Kind, documented
 from counterfoil.doors.storefront.selling import Selling
 from counterfoil.doors.storefront.tokens import Caller, needs
-from counterfoil.hub.schema import object_
+from counterfoil.hub import records
 from counterfoil.processes.arriving import Where
 from counterfoil.retail.product import Product, Variant
 
@@ -130,11 +130,7 @@ def routes(context: Context) -> APIRouter:
                     availability=selling.availability(channel, sku),
                 )
             )
-        fresh = book.freshness()
-        body = Listing(
-            items=items, unknown=unknown, as_of=fresh.as_of, age_seconds=fresh.age_seconds, stale=fresh.stale
-        )
-        return _tagged(body, response, known)
+        return _tagged(Listing(items=items, unknown=unknown, **book.freshness().said()), response, known)
 
     @router.get("/products", responses=CACHED, response_model=Listing)
     async def list_products(
@@ -193,9 +189,7 @@ def routes(context: Context) -> APIRouter:
             availability=selling.availability(channel, sku),
             delivery=selling.delivery(channel, sku, at, place.country or ""),
             stores=selling.stores(channel, sku, place.where()),
-            as_of=fresh.as_of,
-            age_seconds=fresh.age_seconds,
-            stale=fresh.stale,
+            **fresh.said(),
         )
         return _tagged(page, response, if_none_match)
 
@@ -219,11 +213,11 @@ def _image(product: Product, variant: Variant) -> str | None:
 
 async def _description(context: Context, product: Product) -> str | None:
     """From the store, as it is too long for memory; a page without it is better than none."""
-    mine = (object_.c.system == product.system, object_.c.kind == "product", object_.c.object_id == product.id)
+    id_ = product.canonical_id
     try:
         async with context.store.read() as connection:
-            state = await connection.scalar(sa.select(object_.c.state).where(*mine))
+            state = (await records.states_of(connection, "product", [id_])).get(id_, {})
     except (OSError, sa.exc.SQLAlchemyError) as error:
         log.warning("a product page goes without its description", error=type(error).__name__)
         return None
-    return str((state or {}).get("description", ""))
+    return str(state.get("description", ""))

@@ -29,7 +29,8 @@ from counterfoil.doors.storefront.selling import Selling
 from counterfoil.doors.storefront.tokens import Caller, needs
 from counterfoil.hub import ownfields
 from counterfoil.hub.availability import reservations
-from counterfoil.retail.availability import UNIT, explode, thousandths
+from counterfoil.retail.availability import UNIT, thousandths
+from counterfoil.retail.bundles import explode
 from counterfoil.retail.money import Money
 from counterfoil.retail.offer import difference
 
@@ -122,15 +123,12 @@ def routes(context: Context) -> APIRouter:
         short = missing(context, channel, cart.lines, held or {})
         lines = [_checked(selling, channel, line, line.sku in short, at, cart.country or "") for line in cart.lines]
         blocked = await _blocked(context, channel, cart.customer)
-        fresh = book.freshness()
         return Verdict(
             ok=all(line.ok for line in lines) and not blocked and not (cart.reservation and held is None),
             lines=lines,
             customer=CheckedBuyer(blocked=blocked),
             reservation_holds=held is not None if cart.reservation else None,
-            as_of=fresh.as_of,
-            age_seconds=fresh.age_seconds,
-            stale=fresh.stale,
+            **book.freshness().said(),
         )
 
     return router

@@ -11,6 +11,7 @@ from counterfoil.blueprint import Blueprint
 from counterfoil.doors.storefront.book import Book
 from counterfoil.doors.storefront.problems import UNAVAILABLE
 from counterfoil.doors.storefront.tokens import Gate
+from counterfoil.hub import systems
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.store import Store
 from counterfoil.processes.reserving import Desk
@@ -37,6 +38,11 @@ class Context:
         systems = self.blueprint.systems
         erps = [name for name in self.connectors if systems[name].connector == ERP]
         return [(name, feed.name) for name in erps for feed in self.connectors[name].feeds if feed.kind == kind]
+
+    async def erp_reachable(self, operation: str) -> bool:
+        """Whether the systems that do this by the flows answer."""
+        there = {flow.system for flow in self.blueprint.flows if flow.operation == operation}
+        return not there & set(await systems.closed(self.store))
 
     def ready_book(self) -> Book:
         """The book, once all of it was read. Raises Refusal before."""

@@ -1,7 +1,7 @@
 """Keeps the book up with the store: all of it once, then what changes, a moment after it is committed.
 
-Of stock nothing is ever missed: it goes by the numbers of transactions (hub/availability/stock.py). Products are heard
-of by their events, and looked through every few minutes for what was imported without a word.
+Of stock nothing is ever missed: it goes by the numbers of transactions (hub/availability/following.py). Products are
+heard of by their events, and looked through every few minutes for what was imported without a word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import structlog
 
 from counterfoil.doors.storefront.book import Book
-from counterfoil.hub.availability import stock
+from counterfoil.hub import records
+from counterfoil.hub.availability import following
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import looking
 
@@ -76,7 +77,7 @@ class Follower:
         page = self._page
         while True:
             async with self.store.read() as connection:
-                rows, horizon = await stock.changed_since(connection, self.store, self._horizon, page)
+                rows, horizon = await following.changed_since(connection, self.store, self._horizon, page)
             for start in range(0, len(rows), page):
                 self.book.keep_stock(rows[start : start + page])
                 await asyncio.sleep(0)
@@ -98,8 +99,8 @@ class Follower:
         new = sorted({product for id_, product in told.items() if id_ not in self._heard})
         for start in range(0, len(new), PAGE):
             async with self.store.read() as connection:
-                states = await looking.products_now(connection, new[start : start + PAGE])
-            for state in states:
+                states = await records.states_of(connection, "product", new[start : start + PAGE])
+            for state in states.values():
                 self.book.keep_product(state)
         self._heard, self._told_since = frozenset(told), horizon
         self._heard_at = time.monotonic()

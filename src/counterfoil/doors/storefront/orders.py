@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.models import Asked, Fresh, Price, Text
 from counterfoil.doors.storefront.problems import TOO_MANY, Kind, documented
+from counterfoil.doors.storefront.shelf import Freshness
 from counterfoil.doors.storefront.tokens import Bucket, Caller, needs
-from counterfoil.hub.schema import event, object_
-from counterfoil.hub.storefront import looking, shoporders, signing
+from counterfoil.hub import records
+from counterfoil.hub.storefront import looking, requested, shoporders, signing
+from counterfoil.hub.storefront.shoporders import Found, NoSuchOrder
 from counterfoil.processes import fulfilment, orders
 from counterfoil.retail.events import at_utc
 from counterfoil.retail.fulfilment import Fulfilment, ShipmentState
@@ -63,6 +65,7 @@ TOLD = (
     *("order.placed", "order.paid", "order.accepted", "order.confirmed", "order.backordered", "order.cancelled"),
     *("order.ready_for_pickup", "order.delivered", "order.refunded", "order.closed"),
     *("shipment.dispatched", "shipment.returned", "return.requested"),
+    *("trial.decided", "trial.settled"),
 )
 """The events that mean something to a customer."""
 
@@ -135,11 +138,10 @@ def routes(context: Context) -> APIRouter:
     @router.post("/orders/status", responses=documented(NO_SUCH_ORDER))
     async def order_status(caller: Annotated[Caller, needs("orders")], asked: Asking) -> OrderStatus:
         """How far an order is, its shipments, and a token for a link to it."""
-        async with context.store.read() as connection:
-            found = await shoporders.find(connection, caller.channel, asked.number.strip(), asked.email)
-            if found is None:
-                raise none_found(context, caller)
-            status = await _status(context, connection, found.order, found.stage)
+        with seeking(context, caller):
+            async with context.store.read() as connection:
+                found = await shoporders.find(connection, caller.channel, asked.number.strip(), asked.email)
+                status = await _status(context, connection, found)
         until = int(time.time() + context.blueprint.storefront.order_links.total_seconds())
         token = signing.sign(await signing.key(context.store, KEY), found.id, until)
         return OrderStatus(**status, token=token)
@@ -149,12 +151,9 @@ def routes(context: Context) -> APIRouter:
         token: Annotated[str, StringConstraints(max_length=500)], caller: Annotated[Caller, needs("orders")]
     ) -> OrderStatus:
         """The same, by the token of a link."""
-        id_ = signing.read(await signing.key(context.store, KEY), token, time.time())
+        found = await _of_token(context, caller, token)
         async with context.store.read() as connection:
-            found = await shoporders.by_id(connection, caller.channel, id_) if id_ else None
-            if found is None:
-                raise none_found(context, caller)
-            return OrderStatus(**await _status(context, connection, found.order, found.stage), token=token)
+            return OrderStatus(**await _status(context, connection, found), token=token)
 
     return router
 
@@ -171,37 +170,42 @@ async def named(context: Context, caller: Caller, asked: Named) -> tuple[str, st
     """Number and address of the order that is meant; those that were sent, where there is no token. Raises Refusal."""
     if not asked.token:
         return asked.number.strip(), asked.email
-    id_ = signing.read(await signing.key(context.store, KEY), asked.token, time.time())
-    async with context.store.read() as connection:
-        found = await shoporders.by_id(connection, caller.channel, id_) if id_ else None
-    if found is None:
-        raise none_found(context, caller)
+    found = await _of_token(context, caller, asked.token)
     return found.order.number, found.email
 
 
-def none_found(context: Context, caller: Caller) -> Exception:
-    """The answer to who asks for an order that there is not, and to who tries too many."""
-    tries: dict[str, Bucket] = context.more.setdefault("order_tries", {})
-    now = time.monotonic()
-    bucket = tries.setdefault(caller.id, Bucket(WRONG_AT_ONCE, now))
-    if bucket.take(WRONG_A_SECOND, now, WRONG_AT_ONCE):
-        return TOO_MANY.problem("Too many orders were asked for that there are not.", {"Retry-After": "60"})
-    return NO_SUCH_ORDER.problem("No order of this channel goes by that.")
+async def _of_token(context: Context, caller: Caller, token: str) -> Found:
+    """The order that the token shows. Raises Refusal."""
+    id_ = signing.read(await signing.key(context.store, KEY), token, time.time())
+    with seeking(context, caller):
+        async with context.store.read() as connection:
+            return await shoporders.by_id(connection, caller.channel, id_ or "")
 
 
-async def _status(context: Context, connection: AsyncConnection, order: Order, stage: str) -> dict[str, Any]:
-    theirs = (object_.c.kind == "fulfilment", object_.c.canonical_id == order.canonical_id)
-    row = (await connection.execute(sa.select(object_.c.state, object_.c.stage).where(*theirs))).first()
-    told = sa.select(event.c.type, event.c.time).where(event.c.subject == order.canonical_id, event.c.type.in_(TOLD))
-    milestones = [
-        Milestone(what=each.type, at=at_utc(each.time))
-        for each in await connection.execute(told.order_by(event.c.time, event.c.id))
-    ]
-    done = Fulfilment.model_validate(row.state) if row else None
+@contextlib.contextmanager
+def seeking(context: Context, caller: Caller) -> Iterator[None]:
+    """Refuses who asks for an order that there is not (NoSuchOrder), and who tries too many."""
+    try:
+        yield
+    except NoSuchOrder:
+        tries: dict[str, Bucket] = context.more.setdefault("order_tries", {})
+        now = time.monotonic()
+        bucket = tries.setdefault(caller.id, Bucket(WRONG_AT_ONCE, now))
+        if bucket.take(WRONG_A_SECOND, now, WRONG_AT_ONCE):
+            words = "Too many orders were asked for that there are not."
+            raise TOO_MANY.problem(words, {"Retry-After": "60"}) from None
+        raise NO_SUCH_ORDER.problem("No order of this channel goes by that.") from None
+
+
+async def _status(context: Context, connection: AsyncConnection, found: Found) -> dict[str, Any]:
+    order, theirs = found.order, await records.states_of(connection, "fulfilment", [found.id])
+    told = await requested.events_of(connection, found.id, TOLD)
+    milestones = [Milestone(what=type_, at=at_utc(at)) for _, type_, at, _ in sorted(told, key=lambda each: each[2])]
+    done = Fulfilment.model_validate(theirs[found.id]) if theirs else None
     return {
         "number": order.number,
         "erp_number": done.number if done else "",
-        "state": state_of(order, stage, row.stage if row else None),
+        "state": state_of(order, found.stage, fulfilment.stage_of(done) if done else None),
         "placed_at": order.placed_at,
         "total": Price.of(order.total),
         "pickup": order.pickup,
@@ -209,7 +213,7 @@ async def _status(context: Context, connection: AsyncConnection, order: Order, s
         "lines": _lines(order, done),
         "shipments": _shipments(done),
         "milestones": milestones,
-        **await _fresh(context, connection),
+        **(await fresh(context, connection)).said(),
     }
 
 
@@ -250,11 +254,8 @@ def _shipments(done: Fulfilment | None) -> list[ShipmentStatus]:
     ]
 
 
-async def _fresh(context: Context, connection: AsyncConnection) -> dict[str, Any]:
+async def fresh(context: Context, connection: AsyncConnection) -> Freshness:
     """As of when the ERP's part holds."""
     as_of, now = await looking.looked_at(connection, context.store, context.feeds("fulfilment"), "fulfilment")
-    if as_of is None:
-        return {"as_of": None, "age_seconds": None, "stale": True}
-    age = max(0.0, now - as_of)
     stale_after = context.blueprint.stock.stale_after.total_seconds()
-    return {"as_of": at_utc(as_of), "age_seconds": int(age), "stale": age > stale_after}
+    return Freshness.of(as_of, now - (as_of or now), stale_after)

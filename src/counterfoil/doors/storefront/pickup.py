@@ -11,18 +11,11 @@ from pydantic import Field
 
 from counterfoil.doors.storefront.catalogue import Place
 from counterfoil.doors.storefront.context import Context
-from counterfoil.doors.storefront.models import (
-    MOST_SKUS,
-    Asked,
-    Fresh,
-    Quantity,
-    Sku,
-    Store,
-)
+from counterfoil.doors.storefront.models import MOST_SKUS, Asked, Fresh, Quantity, Sku, Store
 from counterfoil.doors.storefront.selling import Selling
 from counterfoil.doors.storefront.tokens import Caller, needs
-from counterfoil.processes.arriving import ships_on
-from counterfoil.retail.availability import explode, thousandths
+from counterfoil.retail.availability import thousandths
+from counterfoil.retail.bundles import explode
 
 
 class Wished(Asked):
@@ -57,8 +50,6 @@ def routes(context: Context) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["click-and-collect"])
     selling = Selling(context)
-    places = context.blueprint.places
-    hours = {name: calendar.hours for name, calendar in context.blueprint.calendars.items()}
 
     def missing(channel: str, needed: Mapping[str, int], place: str, stale: bool) -> list[str]:
         book = context.book
@@ -79,9 +70,8 @@ def routes(context: Context) -> APIRouter:
         found = []
         for store in selling.stores(caller.channel, cart.lines[0].sku, cart.near.where()):
             short = missing(caller.channel, needed, store.place, fresh.stale)
-            place = places[store.place]
-            ready = None if short else ships_on(at, place, hours.get(place.calendar or ""))
+            ready = None if short else selling.ready_on(store.place, at)
             found.append(Collected(**store.model_dump(), has_all=not short, missing=short, ready_on=ready))
-        return Collecting(stores=found, as_of=fresh.as_of, age_seconds=fresh.age_seconds, stale=fresh.stale)
+        return Collecting(stores=found, **fresh.said())
 
     return router

@@ -16,10 +16,9 @@ from pydantic import BaseModel, Field, StringConstraints
 from counterfoil.doors import assembly
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.models import Text
-from counterfoil.doors.storefront.orders import NO_SUCH_ORDER, Named, named, none_found
+from counterfoil.doors.storefront.orders import NO_SUCH_ORDER, Named, named, seeking
 from counterfoil.doors.storefront.problems import Kind, documented
 from counterfoil.doors.storefront.tokens import Caller, needs
-from counterfoil.hub import systems
 from counterfoil.hub.storefront.prescriptions import Record
 from counterfoil.hub.storefront.vault import BadKey
 from counterfoil.processes import prescribing
@@ -143,11 +142,10 @@ def routes(context: Context) -> APIRouter:
         content = _decoded(asked.file)
         who = await named(context, caller, asked)
         try:
-            record = await desk.attach(caller.channel, *who, asked.lines, asked.fields, content)
+            with seeking(context, caller):
+                record = await desk.attach(caller.channel, *who, asked.lines, asked.fields, content)
         except prescribing.NotDeclared:
             raise OFF.problem("The blueprint declares nothing that is sold on a prescription.") from None
-        except prescribing.NoSuchOrder:
-            raise none_found(context, caller) from None
         except prescribing.NotNeeded:
             raise NOT_NEEDED.problem("The order is not wanted any more, or these lines need none.") from None
         except prescribing.Released:
@@ -163,11 +161,9 @@ def routes(context: Context) -> APIRouter:
     async def prescription_status(asked: Named, caller: Annotated[Caller, needs("prescriptions")]) -> OrderStands:
         """How the lines of an order stand that are sold on a prescription."""
         who = await named(context, caller, asked)
-        try:
+        with seeking(context, caller):
             standing = await desk.of_customer(caller.channel, *who)
-        except prescribing.NoSuchOrder:
-            raise none_found(context, caller) from None
-        return _told(standing, await erp_reachable(context, ATTACH))
+        return _told(standing, await context.erp_reachable(ATTACH))
 
     return router
 
@@ -204,9 +200,3 @@ def _told(standing: Standing, reachable: bool) -> OrderStands:
         erp_reachable=reachable,
         as_of=datetime.now(UTC),
     )
-
-
-async def erp_reachable(context: Context, operation: str) -> bool:
-    """Whether the systems that do this by the flows answer."""
-    there = {flow.system for flow in context.blueprint.flows if flow.operation == operation}
-    return not there & set(await systems.closed(context.store))

@@ -6,66 +6,25 @@ raises `KIND.problem("what happened here")`. So no answer is undocumented, and e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from counterfoil.doors import problems
+from counterfoil.doors.problems import MEDIA_TYPE, Problem, Refusal, documented, fields_wrong
 
-MEDIA_TYPE = "application/problem+json"
+__all__ = ["MEDIA_TYPE", "Problem", "Refusal", "documented", "fields_wrong"]
+
 TYPES = "/storefront/v1/problems/"
 """Where a problem's `type` points: what it means and what to do, served by the hub itself."""
+KINDS: dict[str, Any] = {}
 
 
-class Problem(BaseModel):
-    """Why a request was not done (RFC 9457), and what to do about it. More members by the kind of problem."""
+class Kind(problems.Kind):
+    """One way in which a request to the storefront can fail; `GET /problems/{code}` says what it means."""
 
-    model_config = ConfigDict(extra="allow")
+    types: ClassVar[str] = TYPES
+    known: ClassVar[dict[str, Any]] = KINDS
 
-    type: str = Field(description="what kind of problem; the address says more of it")
-    title: str
-    status: int
-    detail: str = Field(description="what happened this time")
-    remedy: str = Field(description="what to do about it")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One way in which a request can fail. Every one made is known to `GET /problems/{code}`."""
-
-    code: str
-    status: int
-    title: str
-    remedy: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        KINDS[self.code] = self
-
-    def problem(self, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Refusal:
-        """The exception to raise. `more` are further members of the answer, as JSON has them."""
-        return Refusal(self, detail, {**self.headers, **(headers or {})}, more)
-
-
-class Refusal(HTTPException):
-    """A request is answered with a problem. (The framework lets its own exceptions through from anywhere.)"""
-
-    def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str], more: Mapping[str, Any]) -> None:
-        super().__init__(kind.status, detail, headers)
-        self.kind, self.more = kind, more
-
-    def response(self) -> Response:
-        """As HTTP has it."""
-        kind = self.kind
-        body = {"type": f"{TYPES}{kind.code}", "title": kind.title, "status": kind.status, "detail": self.detail}
-        body |= {"remedy": kind.remedy, **self.more}
-        return JSONResponse(body, kind.status, dict(self.headers or {}), media_type=MEDIA_TYPE)
-
-
-KINDS: dict[str, Kind] = {}
 
 UNAUTHORIZED = Kind(
     "unauthorized",
@@ -90,23 +49,9 @@ UNAVAILABLE = Kind(
     {"Retry-After": "2"},
 )
 FAILED = Kind("failed", 500, "An error of the hub's own", "Tell whoever runs the hub; its log says where it was.")
+KEY_TAKEN = Kind("other_request", 409, "The Idempotency-Key is taken", "Use a new key for another request.")
 EVERYWHERE = (UNAUTHORIZED, FORBIDDEN, TOO_LARGE, INVALID, TOO_MANY, UNAVAILABLE)
 """What any route may answer."""
-
-
-def documented(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may fail in these ways."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        words = f"`{kind.code}`: {kind.title}. {kind.remedy}"
-        if kind.status in found:
-            found[kind.status]["description"] += f"\n\n{words}"
-        else:
-            found[kind.status] = {"description": words, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
-    return found
-
-
-_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 def of_status(status: int) -> Kind:

@@ -7,20 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from counterfoil.doors.storefront.context import Context
-from counterfoil.doors.storefront.models import (
-    MOST_SKUS,
-    Asked,
-    Quantity,
-    Sku,
-    Text,
-)
-from counterfoil.doors.storefront.problems import NOT_FOUND, Kind, documented
-from counterfoil.doors.storefront.returns import ANOTHER as KEY_TAKEN
-from counterfoil.doors.storefront.returns import Key
+from counterfoil.doors.storefront.models import MOST_SKUS, Asked, Key, MaybeKey, Quantity, Sku, Text
+from counterfoil.doors.storefront.problems import KEY_TAKEN, NOT_FOUND, Kind, documented
 from counterfoil.doors.storefront.tokens import Caller, needs
 from counterfoil.hub.availability.reservations import Reservation
 from counterfoil.processes.holding import (
@@ -39,7 +31,6 @@ ENDED = Kind("ended", 409, "The reservation holds nothing any more", "Hold the c
 OTHER_ORDER = Kind("other_order", 409, "It is for another order", "Use the number it was confirmed for, or hold anew.")
 
 Seconds = Annotated[int, Field(ge=1, le=int(LONGEST))]
-MaybeKey = Annotated[str, Header(alias="Idempotency-Key", max_length=200, pattern=r"^[\x21-\x7e]*$")]
 
 
 class Wanted(Asked):

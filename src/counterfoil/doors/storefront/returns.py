@@ -6,15 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from counterfoil.doors import assembly
 from counterfoil.doors.storefront.context import Context
-from counterfoil.doors.storefront.models import Text
-from counterfoil.doors.storefront.orders import NO_SUCH_ORDER, Named, named, none_found
-from counterfoil.doors.storefront.prescriptions import erp_reachable
-from counterfoil.doors.storefront.problems import Kind, documented
+from counterfoil.doors.storefront.models import Key, Text
+from counterfoil.doors.storefront.orders import NO_SUCH_ORDER, Named, named, seeking
+from counterfoil.doors.storefront.problems import KEY_TAKEN, Kind, documented
 from counterfoil.doors.storefront.tokens import Caller, needs
 from counterfoil.processes import returning
 from counterfoil.processes.returning import Standing
@@ -22,11 +21,9 @@ from counterfoil.processes.returns import Request
 
 OFF = Kind("returns_off", 404, "No returns are taken here", "Ask the shop how to return goods.")
 TOO_MANY = Kind("not_returnable", 409, "This may not be returned", "Ask for at most what `returnable` says.")
-ANOTHER = Kind("other_request", 409, "The Idempotency-Key is taken", "Use a new key for another request.")
 REASON = Kind("unknown_reason", 422, "The reason is none that is declared", "Use one of `reasons`.")
 
 Units = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$")]
-Key = Annotated[str, Header(alias="Idempotency-Key", min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 
 
 class ReturnAsked(Named):
@@ -64,7 +61,7 @@ def routes(context: Context) -> APIRouter:
     desk = assembly.returning(context.store, context.blueprint)
     reasons = list(context.blueprint.returns.reasons)
 
-    @router.post("/returns", responses=documented(OFF, NO_SUCH_ORDER, TOO_MANY, ANOTHER, REASON))
+    @router.post("/returns", responses=documented(OFF, NO_SUCH_ORDER, TOO_MANY, KEY_TAKEN, REASON))
     async def request_return(asked: ReturnAsked, caller: Annotated[Caller, needs("returns")], key: Key) -> Returned:
         """Ask to send shipped units back. The same key and request again is the same request."""
         if asked.reason not in reasons:
@@ -72,13 +69,12 @@ def routes(context: Context) -> APIRouter:
         who = await named(context, caller, asked)
         lines = {line: Decimal(units).normalize() for line, units in asked.lines.items() if Decimal(units)}
         try:
-            request, standing = await desk.request(caller.channel, *who, lines, asked.reason, key)
+            with seeking(context, caller):
+                request, standing = await desk.request(caller.channel, *who, lines, asked.reason, key)
         except returning.NotTaken:
             raise OFF.problem("The blueprint takes no requests, or has no flow on return.requested.") from None
-        except returning.NoSuchOrder:
-            raise none_found(context, caller) from None
         except returning.AnotherRequest:
-            raise ANOTHER.problem("It came with other lines or another reason before.") from None
+            raise KEY_TAKEN.problem("It came with other lines or another reason before.") from None
         except returning.TooMany as left:
             told = {line: f"{units:f}" for line, units in left.left.items()}
             raise TOO_MANY.problem("Not all of it was shipped in time and is not back.", returnable=told) from None
@@ -89,16 +85,14 @@ def routes(context: Context) -> APIRouter:
     async def return_status(asked: Named, caller: Annotated[Caller, needs("returns")]) -> Returns:
         """What of an order may be returned, and how its returns stand."""
         who = await named(context, caller, asked)
-        try:
+        with seeking(context, caller):
             standing: Standing = await desk.of_customer(caller.channel, *who)
-        except returning.NoSuchOrder:
-            raise none_found(context, caller) from None
         return Returns(
             number=standing.found.order.number,
             returnable={line: f"{units:f}" for line, units in standing.left.items()} if desk.taken else {},
             reasons=reasons if desk.taken else [],
             requests=[_told(request, state) for request, state in standing.requests],
-            erp_reachable=await erp_reachable(context, "prepare_return"),
+            erp_reachable=await context.erp_reachable("prepare_return"),
         )
 
     return router

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 
 from counterfoil.blueprint.model import Channel
-from counterfoil.blueprint.stock import path_of
+from counterfoil.doors import assembly
 from counterfoil.doors.storefront.context import Context
 from counterfoil.doors.storefront.models import Availability, Delivery, Prices, Store
-from counterfoil.processes.arriving import Where, estimate, nearest, travels
+from counterfoil.processes.arriving import Where, estimate, nearest, ships_on, travels
 from counterfoil.retail.availability import Answer
-from counterfoil.retail.listing import ListingRule
 from counterfoil.retail.offer import offer_at
 from counterfoil.retail.product import Product, Variant
 
@@ -26,23 +25,19 @@ class Selling:
         self.context, blueprint = context, context.blueprint
         self._places = blueprint.places
         self._hours = {name: calendar.hours for name, calendar in blueprint.calendars.items()}
-        self._listing = lru_cache(maxsize=100)(self._rule)
+        self._listing = lru_cache(maxsize=100)(lambda channel: assembly.channel_of(blueprint, channel).listing)
 
     def declared(self, channel: str) -> Channel:
         """What the blueprint says of the channel; the usual where it says nothing."""
         return self.context.blueprint.channels.get(channel) or Channel()
 
-    def _rule(self, channel: str) -> ListingRule:
-        assortment = self.declared(channel).assortment
-        return ListingRule(only=tuple(map(path_of, assortment.only)), never=tuple(map(path_of, assortment.never)))
-
     def article(self, channel: str, sku: str) -> tuple[Product, Variant] | None:
-        """The product and variant of that SKU, if the channel sells it."""
+        """The product and variant of that SKU as the channel sells them, if it does."""
         product: Product | None = self.context.book.product(sku)
         if product is None or not product.sellable or not self._listing(channel).wants(product.category):
             return None
         variant = next((each for each in product.variants if each.sku == sku and each.active), None)
-        return (product, variant) if variant else None
+        return (product.on(channel), variant.on(channel)) if variant else None
 
     def is_bundle_alone(self, sku: str) -> bool:
         """Whether it is a bundle of the blueprint's that is no product itself: it has stock, and no price."""
@@ -61,7 +56,7 @@ class Selling:
         """At that moment; None where the article has none, or the channel's prices are its own."""
         if not self.sets_prices(channel):
             return None
-        return Prices.of(offer_at(variant, at, self.campaigns(channel)), product.prices_include_tax)
+        return Prices.of(offer_at(variant.on(channel), at, self.campaigns(channel)), product.prices_include_tax)
 
     def availability(self, channel: str, sku: str) -> Availability:
         """Now."""
@@ -85,6 +80,11 @@ class Selling:
         if found is None:
             return None
         return Delivery(place=found.place, ships_on=found.ships_on, earliest=found.earliest, latest=found.latest)
+
+    def ready_on(self, place: str, at: datetime) -> date:
+        """The day on which goods that are there can be collected, or leave, if asked for at that moment."""
+        there = self._places[place]
+        return ships_on(at, there, self._hours.get(there.calendar or ""))
 
     def stores(self, channel: str, sku: str, where: Where) -> list[Store]:
         """Where it can be collected, nearest first; those that have none say so. Nowhere, where nobody counts it."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from counterfoil.retail.events import at_utc
+
 if TYPE_CHECKING:
     from counterfoil.doors.storefront.book import Book
 
@@ -22,6 +24,26 @@ class Freshness:
     as_of: datetime | None
     age_seconds: int | None
     stale: bool
+
+    @classmethod
+    def of(cls, as_of: float | None, age: float, stale_after: float) -> Freshness:
+        """Of what was looked at then, so long ago; all in seconds."""
+        if as_of is None:
+            return cls(None, None, True)
+        return cls(at_utc(as_of), max(0, int(age)), age > stale_after)
+
+    @property
+    def written(self) -> str:
+        """`as_of` as RFC 3339 has it; empty where there is none."""
+        return f"{self.as_of:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z" if self.as_of else ""
+
+    def said(self) -> dict[str, Any]:
+        """As answers have it."""
+        return {"as_of": self.as_of, "age_seconds": self.age_seconds, "stale": self.stale}
+
+    def as_json(self) -> dict[str, Any]:
+        """The same, as JSON has it."""
+        return {**self.said(), "as_of": self.written or None}
 
 
 class Shelf:
@@ -50,14 +72,8 @@ class Shelf:
             if fresh.stale != self._stale:  # the channel's rule decides anew of everything
                 self._stale = fresh.stale
                 self._kept.clear()
-            as_of = f"{fresh.as_of:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z" if fresh.as_of else ""
-            self.as_of = as_of.encode()
-            said = {
-                "as_of": as_of or None,
-                "age_seconds": fresh.age_seconds,
-                "stale": fresh.stale,
-            }
-            self._end = (now, b"," + json.dumps(said, separators=(",", ":"))[1:].encode())
+            self.as_of = fresh.written.encode()
+            self._end = (now, b"," + json.dumps(fresh.as_json(), separators=(",", ":"))[1:].encode())
         return self._end[1]
 
     def entry(self, sku: str) -> tuple[bytes, bytes] | None:

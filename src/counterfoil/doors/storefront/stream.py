@@ -109,6 +109,4 @@ async def _lines(context: Context, selling: Selling, channel: str, skus: Sequenc
 
 
 def _age(fresh: Freshness) -> str:
-    as_of = fresh.as_of.isoformat(timespec="milliseconds") if fresh.as_of else None
-    said = {"as_of": as_of, "age_seconds": fresh.age_seconds, "stale": fresh.stale}
-    return f"event: age\ndata: {json.dumps(said)}\n\n"
+    return f"event: age\ndata: {json.dumps(fresh.as_json())}\n\n"

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub import records
 from counterfoil.hub.availability import stock
 from counterfoil.hub.schema import object_
 from counterfoil.hub.store import Store
@@ -92,7 +93,7 @@ class Articles:
         since = self._since or math.inf
         told, self._since = await looking.products_told_since(connection, store, self.systems, since)
         if since != math.inf:
-            return await looking.products_now(connection, told.values()) if told else []
+            return list((await records.states_of(connection, "product", told.values())).values())
         found: list[Mapping[str, Any]] = []
         for system in self.systems:
             after = ""

@@ -78,16 +78,6 @@ async def hurry(connection: AsyncConnection, store: Store, wanted: Collection[tu
     await store.notify(connection)
 
 
-async def levels(connection: AsyncConnection, articles: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """The stock levels of these articles as they were last known."""
-    rows = await connection.execute(
-        sa.select(object_.c.canonical_id, object_.c.state).where(
-            object_.c.canonical_id.in_(sorted(articles)), object_.c.kind == "stock"
-        )
-    )
-    return {row.canonical_id: row.state for row in rows}
-
-
 async def known_levels(connection: AsyncConnection, system: str, after: str, limit: int) -> Sequence[tuple[str, Any]]:
     """(object id, state) of a system's stock levels, those of which no row of `stock` is there, by their ids."""
     there = sa.exists().where(stock.c.article == object_.c.canonical_id)

@@ -6,7 +6,6 @@ the rows of `stock`, after objects, in the order of their ids.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import event, event_ref, reservation, taking
-from counterfoil.hub.store import Store, as_json
+from counterfoil.hub.schema import event, event_ref, reservation
+from counterfoil.hub.store import Store, as_json, from_json
 
 
 class State(StrEnum):
@@ -56,8 +55,7 @@ COLUMNS = tuple(column.name for column in reservation.c)
 def as_reservation(row: Sequence[Any]) -> Reservation:
     """From a row of the table's columns, in their order."""
     id_, channel, state, lines, order_number, made_at, expires_at, ended_at = row
-    told = json.loads(lines) if isinstance(lines, str) else lines
-    bought = tuple((sku, units) for sku, units in told)
+    bought = tuple((sku, units) for sku, units in from_json(lines))
     return Reservation(id_, channel, State(state), bought, order_number, made_at, expires_at, ended_at)
 
 
@@ -93,16 +91,10 @@ def _kept(store: Store) -> sa.Insert:
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)  # type: ignore[no-any-return]
 
 
-async def articles_of(connection: AsyncConnection, store: Store, holders: Collection[str]) -> set[str]:
-    """The articles these reservations hold."""
-    if not holders:
-        return set()
-    rows = await store.run(connection, _articles, {"holders": store.listed(sorted(holders))})
-    return {row[0] for row in rows}
-
-
-def _articles(store: Store) -> sa.Select[Any]:
-    return sa.select(taking.c.article).where(store.any_of(taking.c.holder, "holders")).distinct()
+async def release(connection: AsyncConnection, store: Store, ids: Collection[str]) -> None:
+    """What was held under these ids while its order waited is not wanted any more."""
+    mine = sa.update(reservation).where(reservation.c.id.in_(sorted(ids)), reservation.c.ended_at.is_(None))
+    await connection.execute(mine.values(state=State.RELEASED, ended_at=store.now))
 
 
 async def get(store: Store, id_: str) -> Reservation | None:
@@ -131,6 +123,20 @@ async def due(connection: AsyncConnection, store: Store, limit: int, lock: bool 
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
+
+
+async def held_for(
+    connection: AsyncConnection, store: Store, numbers: Iterable[str], ids: Iterable[str]
+) -> list[tuple[str, str, str]]:
+    """(id, channel, order number) of what is held for one of these numbers of orders or goes by one of these ids."""
+    values = {"numbers": store.listed(sorted(set(numbers) - {""})), "ids": store.listed(sorted(set(ids)))}
+    return [(id_, channel, number) for id_, channel, number in await store.run(connection, _held_for, values)]
+
+
+def _held_for(store: Store) -> sa.Select[Any]:
+    wanted = sa.or_(store.any_of(reservation.c.order_number, "numbers"), store.any_of(reservation.c.id, "ids"))
+    columns = (reservation.c.id, reservation.c.channel, reservation.c.order_number)
+    return sa.select(*columns).where(wanted, reservation.c.ended_at.is_(None))
 
 
 async def for_order(

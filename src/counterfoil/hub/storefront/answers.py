@@ -6,7 +6,7 @@ here, but for the purge's.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub.schema import answered
-from counterfoil.hub.store import Store, as_json
+from counterfoil.hub.store import Store, as_json, from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Answer:
     digest: str
     status: int
     body: Any
+
+
+def digest_of(asked: Any) -> str:
+    """The fingerprint of what was asked for, as plain values in an order of their own."""
+    return hashlib.sha256(as_json(asked).encode()).hexdigest()
 
 
 _NAMES = ("scope", "key", "digest", "status", "body")
@@ -44,8 +49,7 @@ async def given(
     for scope, its in keys.items():
         rows = await store.run(connection, _given, {"scope": scope, "keys": store.listed(sorted(its))})
         for key, digest, status, body in rows:
-            told = json.loads(body) if isinstance(body, str) else body
-            found[(scope, key)] = Answer(scope, key, digest, status, told)
+            found[(scope, key)] = Answer(scope, key, digest, status, from_json(body))
     return found
 
 

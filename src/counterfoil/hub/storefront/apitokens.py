@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import api_token, audit
+from counterfoil.hub.access import audit
+from counterfoil.hub.schema import api_token
 from counterfoil.hub.store import Store
 
 SCOPES = (
@@ -53,7 +54,8 @@ async def add(
         }
         row |= {"rate": rate, "made_at": store.now, "made_by": who}
         await connection.execute(sa.insert(api_token).values(**row))
-        await _audited(connection, store, who, "token.added", id_, {"channel": channel, "scopes": row["scopes"]})
+        detail = {"channel": channel, "scopes": row["scopes"]}
+        await audit.note(connection, store, who, "token.added", f"token:{id_}", detail)
     return id_, token
 
 
@@ -77,12 +79,5 @@ async def revoke(store: Store, id_: str, who: str) -> bool:
         mine = (api_token.c.id == id_) & api_token.c.revoked_at.is_(None)
         done = await connection.execute(sa.update(api_token).where(mine).values(revoked_at=store.now))
         if done.rowcount:
-            await _audited(connection, store, who, "token.revoked", id_, {})
+            await audit.note(connection, store, who, "token.revoked", f"token:{id_}")
         return bool(done.rowcount)
-
-
-async def _audited(
-    connection: AsyncConnection, store: Store, who: str, act: str, id_: str, detail: dict[str, Any]
-) -> None:
-    row: dict[str, Any] = {"at": store.now, "who": who, "act": act, "subject": f"token:{id_}", "detail": detail}
-    await connection.execute(sa.insert(audit).values(**row))

@@ -6,14 +6,14 @@ database refuses an overlap whoever writes (migration 0005). Locks: members, app
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import appointment, busy, exception
+from counterfoil.hub.schema import appointment, busy
 from counterfoil.hub.store import Store
 from counterfoil.retail.appointment import ENDED
 
@@ -118,10 +118,15 @@ async def keep_calendar(
         await connection.execute(sa.insert(busy).values(system=system, calendar=calendar, who=who), rows)
 
 
-async def in_calendars(connection: AsyncConnection, system: str, ids: Collection[str]) -> set[str]:
-    """Which of these appointments (canonical ids) are in anybody's calendar, by its last reading."""
-    mine = sa.select(busy.c.appointment).where(busy.c.system == system, busy.c.appointment.in_(sorted(ids)))
-    return set((await connection.execute(mine)).scalars())
+async def in_calendars(
+    connection: AsyncConnection, system: str, ids: Collection[str]
+) -> dict[str, set[tuple[str, int, int]]]:
+    """Where these appointments (canonical ids) stand in anybody's calendar, by its last reading: (whose, from, to)."""
+    found: dict[str, set[tuple[str, int, int]]] = {id_: set() for id_ in ids}
+    query = sa.select(busy.c.appointment, busy.c.who, busy.c.starts_at, busy.c.ends_at)
+    for row in await connection.execute(query.where(busy.c.system == system, busy.c.appointment.in_(sorted(ids)))):
+        found[row.appointment].add((row.who, row.starts_at, row.ends_at))
+    return found
 
 
 # --- appointments -----------------------------------------------------------------------------------------------------
@@ -158,27 +163,3 @@ async def booked(connection: AsyncConnection, staff: str, within: Span) -> list[
 
 
 _columns = [appointment.c[name] for name in Booking.__dataclass_fields__]
-
-
-# --- what needs a person ----------------------------------------------------------------------------------------------
-
-
-async def ask(
-    connection: AsyncConnection, store: Store, system: str, clashes: Sequence[tuple[str, str, str]], owner: str
-) -> None:
-    """One exception for each (appointment, message, suggestion) that has none open."""
-    open_ = sa.and_(exception.c.operation == OPERATION, exception.c.status == "open")
-    subjects = [subject for subject, _, _ in clashes]
-    rows_ = await connection.execute(sa.select(exception.c.subject).where(open_, exception.c.subject.in_(subjects)))
-    known = set(rows_.scalars())
-    rows = [
-        {
-            **{"status": "open", "system": system, "operation": OPERATION, "stream": "", "key": subject},
-            **{"subject": subject, "outcome": "rejected", "reason": CLASH, "technical": "", "held": False},
-            **{"message": message, "suggestion": suggestion, "owner": owner},
-        }
-        for subject, message, suggestion in clashes
-        if subject not in known
-    ]
-    if rows:
-        await connection.execute(sa.insert(exception).values(opened_at=store.now, created_at=store.now), rows)

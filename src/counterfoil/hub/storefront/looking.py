@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,12 +68,6 @@ async def products_told_since(
         event.c.recorded_at >= since, event.c.type == "product.changed", event.c.source.in_(systems)
     )
     return {row.id: row.subject for row in await connection.execute(told)}, horizon
-
-
-async def products_now(connection: AsyncConnection, ids: Iterable[str]) -> list[Mapping[str, Any]]:
-    """The states of these products (canonical ids)."""
-    mine = object_.c.kind == "product", object_.c.canonical_id.in_(sorted(set(ids)))
-    return list((await connection.execute(sa.select(object_.c.state).where(*mine))).scalars())
 
 
 _LAST = sa.select(sa.func.max(event.c.recorded_at))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import audit, event, event_ref, exception, object_, prescription
-from counterfoil.hub.store import Store
+from counterfoil.hub.schema import event, event_ref, exception, object_, prescription
+from counterfoil.hub.store import Store, as_json
 
 TO_RELEASE, RELEASED, REJECTED, REPLACED = "to_release", "released", "rejected", "replaced"
 """The states of a record. A replaced one says nothing any more: what it said is gone."""
@@ -99,12 +98,6 @@ async def sealed_after(connection: AsyncConnection, last: str, limit: int) -> li
     return [(row.id, row.sealed) for row in await connection.execute(query.limit(limit).with_for_update())]
 
 
-async def note(connection: AsyncConnection, store: Store, who: str, act: str, subject: str, detail: Any) -> None:
-    """Into the audit."""
-    entry = {"at": store.now, "who": who, "act": act, "subject": subject, "detail": detail}
-    await connection.execute(sa.insert(audit).values(**entry))
-
-
 async def purge(connection: AsyncConnection, store: Store, keep_for: float) -> int:
     """Those decided (or, undecided, taken) longer ago than so many seconds go; how many."""
     since = sa.func.coalesce(prescription.c.decided_at, prescription.c.made_at)
@@ -118,13 +111,6 @@ async def waiting_orders(connection: AsyncConnection, reasons: Sequence[str]) ->
     return sorted({(row.subject, row.reason) for row in rows})
 
 
-async def orders_of(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """The state of these orders as their shops last told it."""
-    mine = (object_.c.kind == "order", object_.c.canonical_id.in_(sorted(subjects)))
-    rows = await connection.execute(sa.select(object_.c.canonical_id, object_.c.state).where(*mine))
-    return {row.canonical_id: row.state for row in rows}
-
-
 async def categories_of(connection: AsyncConnection, skus: Collection[str]) -> dict[str, set[tuple[str, ...]]]:
     """The categories that articles are in, by SKU, as their products were last told."""
     told = sa.select(event.c.subject).join(event_ref, event_ref.c.event_id == event.c.id)
@@ -134,7 +120,7 @@ async def categories_of(connection: AsyncConnection, skus: Collection[str]) -> d
     rows = await connection.execute(products.where(object_.c.canonical_id.in_(told)))
     _categories(rows.scalars(), skus, found)
     for sku in sorted(set(skus) - set(found)):  # told so long ago that the event is gone: by looking through all
-        text = sa.cast(object_.c.state, sa.Text).contains(json.dumps(sku), autoescape=True)
+        text = sa.cast(object_.c.state, sa.Text).contains(as_json(sku), autoescape=True)
         _categories((await connection.execute(products.where(text))).scalars(), {sku}, found)
     return found
 

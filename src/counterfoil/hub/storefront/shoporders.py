@@ -13,6 +13,10 @@ from counterfoil.retail.order import Order
 from counterfoil.retail.party import normal_email
 
 
+class NoSuchOrder(LookupError):
+    """The channel has no order of that number and address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """An order of a shop as it was last known; `stage` is what its process made of it."""
@@ -31,9 +35,11 @@ class Found:
         return self.order.customer.email or self.order.billing.email
 
 
-async def find(connection: AsyncConnection, channel: str, number: str, email: str, lock: bool = False) -> Found | None:
-    """The channel's order of that number, if it was placed with that address; None for a wrong one too, so that an
-    answer does not say which numbers there are. `lock`: nobody else changes it until the transaction ends."""
+async def find(connection: AsyncConnection, channel: str, number: str, email: str, lock: bool = False) -> Found:
+    """The channel's order of that number, placed with that address; locked, if asked, until the transaction ends.
+
+    Raises NoSuchOrder, for a wrong address too, so that an answer does not say which numbers there are.
+    """
     told = (
         sa.select(event.c.subject)
         .join(event_ref, event_ref.c.event_id == event.c.id)
@@ -47,14 +53,16 @@ async def find(connection: AsyncConnection, channel: str, number: str, email: st
         found = Found(order, row.stage)
         if order.number == number and _same(found.email, email):
             return found
-    return None
+    raise NoSuchOrder
 
 
-async def by_id(connection: AsyncConnection, channel: str, id_: str) -> Found | None:
-    """The channel's order of that canonical id."""
+async def by_id(connection: AsyncConnection, channel: str, id_: str) -> Found:
+    """The channel's order of that canonical id. Raises NoSuchOrder."""
     mine = (object_.c.system == channel, object_.c.kind == "order", object_.c.canonical_id == id_)
     row = (await connection.execute(sa.select(object_.c.state, object_.c.stage).where(*mine))).first()
-    return Found(Order.model_validate(row.state), row.stage) if row else None
+    if row is None:
+        raise NoSuchOrder
+    return Found(Order.model_validate(row.state), row.stage)
 
 
 def _same(known: str, given: str) -> bool:

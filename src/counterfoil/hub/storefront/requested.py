@@ -1,4 +1,4 @@
-"""What a customer asked for about an order, and what became of it: read from the events and the log of deliveries."""
+"""What happened to an order, for its customer, and what became of what they asked for: from events and the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub.schema import delivery_log, event, object_
+from counterfoil.hub.schema import delivery_log, event
 
 
 async def events_of(
@@ -26,10 +26,3 @@ async def given_up(connection: AsyncConnection, subject: str, events: Sequence[s
     closed = delivery_log.c.outcome.in_(["resolved", "skipped"])
     query = sa.select(delivery_log.c.event_id).where(delivery_log.c.subject == subject, closed)
     return set((await connection.execute(query.where(delivery_log.c.event_id.in_(list(events))))).scalars())
-
-
-async def fulfilment_of(connection: AsyncConnection, subject: str) -> Mapping[str, Any] | None:
-    """What the ERP has done about an order, as it was last known."""
-    mine = (object_.c.canonical_id == subject, object_.c.kind == "fulfilment")
-    state: Mapping[str, Any] | None = await connection.scalar(sa.select(object_.c.state).where(*mine).limit(1))
-    return state

@@ -1,0 +1,150 @@
+"""The last days in figures: throughput by day and channel, how promises were kept, exceptions by cause; also as CSV.
+
+The same facts, row by row, are the SQL views `report_orders`, `report_promises` and `report_exceptions` (migration
+0006), for tools that read the database themselves. Nothing here names a person.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from counterfoil.blueprint.explaining import Taken
+from counterfoil.hub import measuring
+from counterfoil.hub.schema import event, exception
+from counterfoil.hub.store import Store
+from counterfoil.hub.views.cached import shared
+
+DAY = 86400.0
+_QUARTER = 900
+"""Seconds in which facts are counted together: every zone's day begins on a quarter of an hour."""
+NEWEST = 20_000
+"""Tries that promises are measured on: the newest."""
+COUNTED = {
+    "order.placed": "placed",
+    "order.accepted": "accepted",
+    "order.cancelled": "cancelled",
+    "order.refunded": "refunded",
+    "shipment.dispatched": "dispatched",
+}
+"""Facts counted by day, and their columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of one system that told of something: of orders and shipments so many."""
+
+    day: str
+    system: str
+    placed: int
+    accepted: int
+    cancelled: int
+    refunded: int
+    dispatched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long an operation's deliveries took, from the fact to the end, in seconds; of those promised so many late."""
+
+    operation: str
+    done: int
+    p50: float
+    p95: float
+    p99: float
+    promised: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Exceptions of one reason that were opened on one day, and how many of them are open still."""
+
+    day: str
+    reason: str
+    opened: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Days begin at midnight in `zone`; the first one may be cut."""
+
+    days: int
+    zone: str
+    throughput: tuple[Day, ...]
+    promises: tuple[Kept, ...]
+    causes: tuple[Cause, ...]
+
+
+async def report(store: Store, days: int = 7, zone: str = "UTC") -> Report:
+    """The last so many days; shared by all who look for half a minute."""
+    return await shared(store, f"report:{days}:{zone}", lambda: _report(store, days, zone), seconds=30.0)
+
+
+async def _report(store: Store, days: int, zone: str) -> Report:
+    async with store.read() as connection:
+        now = await store.clock(connection)
+        since = now - days * DAY
+        quarter = sa.cast(sa.func.floor(event.c.recorded_at / _QUARTER), sa.BigInteger)
+        if store.is_sqlite:  # its older versions have no floor
+            quarter = sa.cast(event.c.recorded_at / _QUARTER, sa.Integer)
+        told: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for type_, column in COUNTED.items():
+            counted = sa.select(event.c.source, quarter.label("q"), sa.func.count().label("n"))
+            counted = counted.where(event.c.type == type_, event.c.recorded_at >= since)
+            for r in await connection.execute(counted.group_by(event.c.source, quarter)):
+                told[_day(r.q * _QUARTER, zone), r.source][column] += r.n
+        taken = await measuring.taken(connection, store, days * DAY, NEWEST)
+        opened: Counter[tuple[str, str]] = Counter()
+        still: Counter[tuple[str, str]] = Counter()
+        rows = sa.select(exception.c.reason, exception.c.opened_at, exception.c.status)
+        for r in await connection.execute(rows.where(exception.c.opened_at >= since)):
+            place = (_day(r.opened_at, zone), r.reason)
+            opened[place] += 1
+            still[place] += r.status == "open"
+    return Report(
+        days,
+        zone,
+        tuple(Day(*place, *(told[place][column] for column in COUNTED.values())) for place in sorted(told)),
+        tuple(_kept(name, numbers) for name, numbers in taken.items()),
+        tuple(Cause(*place, opened[place], still[place]) for place in sorted(opened)),
+    )
+
+
+def _kept(name: str, taken: Taken) -> Kept:
+    return Kept(name, taken.count, taken.p50 or 0.0, taken.p95 or 0.0, taken.p99 or 0.0, taken.promised, taken.late)
+
+
+def _day(seconds: float, zone: str) -> str:
+    return datetime.fromtimestamp(seconds, ZoneInfo(zone)).date().isoformat()
+
+
+# --- CSV ------------------------------------------------------------------------------------------------------------
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the beginning of a formula, or lets one begin after."""
+
+
+def cell(value: Any) -> Any:
+    """A value as a spreadsheet shows and never runs it: a text that could be a formula gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA) else value
+
+
+def as_csv(rows: Sequence[Any], kind: type[Any]) -> str:
+    """Rows of one dataclass with its fields as the head, as RFC 4180 has it, safe to open in a spreadsheet."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(names)
+    writer.writerows([cell(getattr(row, name)) for name in names] for row in rows)
+    return out.getvalue()

@@ -1,0 +1,111 @@
+"""`counterfoil find`, `flows`, `pause`, `resume` and `report`: what people type, and what a program reads."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes import SHOP, order
+from typer.testing import CliRunner
+
+from counterfoil.blueprint import OrderChoices
+from counterfoil.doors.cli import app
+from counterfoil.hub import lanes, records
+from counterfoil.hub.contract import Observed
+from counterfoil.hub.lanes import NewDelivery
+from counterfoil.hub.store import open_store
+from counterfoil.processes.orders import orders
+
+PLAN = """\
+counterfoil: 1
+store: sqlite:///{folder}/hub.db
+systems:
+  shop: {{connector: woocommerce, url: https://shop.example, consumer_key: "${{K}}", consumer_secret: "${{K}}"}}
+  odoo: {{connector: odoo, url: https://odoo.example, api_key: "${{K}}"}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, sqlite_template: Path) -> Path:
+    """A blueprint whose store knows twelve orders of one customer, one of them on its way to Odoo."""
+    plan = tmp_path / "counterfoil.yaml"
+    plan.write_text(PLAN.format(folder=tmp_path))
+    shutil.copy(sqlite_template, tmp_path / "hub.db")
+    asyncio.run(fill(f"sqlite:///{tmp_path}/hub.db"))
+    return plan
+
+
+async def fill(url: str) -> None:
+    store = await open_store(url)
+    process = orders(OrderChoices(), None)
+    for number in range(100, 112):
+        placed = order(id=str(number), email="ada@mail.example")
+        decision = process.interpret(None, Observed("order", placed.id, "1", placed), "webhook")
+        async with store.write() as connection:
+            known = records.Known("1", "", placed.model_dump(mode="json"), decision.stage)
+            await records.keep_objects(connection, store, {(SHOP, "order", placed.id): (known, placed.canonical_id)})
+            (event,) = await records.keep_events(connection, store, list(decision.events))
+            if number == 100:
+                due = NewDelivery("odoo", "order", event.key, "accept_order", event.subject, event_id=event.id)
+                await lanes.enqueue(connection, store, [due])
+    await store.close()
+
+
+def told(file: Path, *arguments: str, code: int = 0) -> str:
+    ran = CliRunner().invoke(app, [*arguments, "-b", str(file)], env={"COLUMNS": "250"})
+    assert ran.exit_code == code, ran.output
+    return ran.output
+
+
+def read(file: Path, *arguments: str) -> Any:
+    return json.loads(told(file, *arguments, "--json"))
+
+
+def test_an_address_finds_the_orders_in_pages(file: Path) -> None:
+    shown = told(file, "find", "ADA@mail.example", "--limit", "10")
+    assert "shop:order:111" in shown
+    assert "e-mail" in shown
+    assert "There are more: --thing order --after" in shown
+    (first,) = read(file, "find", "ada@mail.example", "--limit", "10")["groups"]
+    (rest,) = read(file, "find", "ada@mail.example", "--thing", "order", "--after", first["after"])["groups"]
+    seen = [hit["line"]["subject"] for group in (first, rest) for hit in group["hits"]]
+    assert sorted(seen) == [f"shop:order:{n}" for n in range(100, 112)]
+    assert "Nothing is known of 'bob@mail.example'" in told(file, "find", "bob@mail.example", code=1)
+    assert "there are: order, customer" in told(file, "find", "x", "--thing", "cat", code=2)
+    assert "Say with --thing" in told(file, "find", "x", "--after", "[]", code=2)
+    assert "search again without it" in told(file, "find", "x", "--thing", "order", "--after", "[]", code=2)
+
+
+def test_a_stream_is_stopped_shown_and_let_go(file: Path) -> None:
+    (waiting,) = [each for each in read(file, "flows") if each["depth"]]
+    assert (waiting["system"], waiting["stream"], waiting["depth"]) == ("odoo", "order", 1)
+    assert "Paused: odoo, stream order. What stands still: odoo.accept_order" in told(
+        file, "pause", "odoo.accept_order", "--why", "stocktaking"
+    )
+    assert "paused already" in told(file, "pause", "odoo.accept_order")
+    assert "stocktaking" in told(file, "flows")
+    assert read(file, "status")["paused"] == {"odoo, stream order": "stocktaking"}
+    assert "is not paused by that name" in told(file, "resume", "odoo", code=1)
+    assert "Goes on: odoo, stream order." in told(file, "resume", "odoo.accept_order")
+    assert read(file, "status")["paused"] == {}
+    assert "there are: shop, odoo" in told(file, "pause", "crm", code=2)
+    assert read(file, "pause", "shop", "--drain")["stream"] == "", "nothing is queued there, so nothing is waited for"
+
+
+def test_a_report_is_a_table_json_or_csv(file: Path) -> None:
+    (row,) = read(file, "report", "throughput", "--days", "2")
+    assert (row["system"], row["placed"]) == (SHOP, 12)
+    (head, values) = csv.reader(io.StringIO(told(file, "report", "throughput", "--csv")))
+    assert dict(zip(head, values, strict=True))["placed"] == "12"
+    assert "the last 7 days" in told(file, "report", "throughput")
+    assert "there are: throughput, promises, causes" in told(file, "report", "money", code=2)
+
+
+def test_show_finds_the_same(file: Path) -> None:
+    assert [one["subject"] for one in read(file, "show", "order", "N100")] == ["shop:order:100"]
