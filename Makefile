@@ -27,10 +27,11 @@ recorded: .venv/.runtime  ## recorded orders through the hub (ORDERS=folder, ODO
 week: .venv/.runtime  ## a shop's week on both sides, judged from outside (ODOO=real or sandbox, COUNT=5000, MOVES=20000)
 	$(BIN)/python -m counterfoil_lab.week
 
-# Budget: 10 minutes on two cores, PostgreSQL's start included. The slow ones come first, so that nobody waits for them.
+# Budget: 10 minutes on two cores, PostgreSQL's start included. The slow ones come first, so that nobody waits for them;
+# a third of the time a test waits, so there is one more at work than there are cores.
 test: lint  ## lint, then unit, integration and conformance tests
 	scripts/postgres up || [ $$? = 77 ]
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/conformance tests/unit
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/conformance tests/unit
 
 # Budget: 10 minutes on two cores.
 faults: .venv/.dev  ## what happens when things die: fault tests, then fixed seeds of the soak on both stores

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command import counterfoil
 from tests.fakes import SHOP, order
-from typer.testing import CliRunner
 
 from counterfoil.blueprint import OrderChoices
-from counterfoil.doors.cli import app
 from counterfoil.hub import lanes, records
 from counterfoil.hub.contract import Observed
 from counterfoil.hub.lanes import NewDelivery
@@ -58,9 +57,8 @@ async def fill(url: str) -> None:
 
 
 def told(file: Path, *arguments: str, code: int = 0) -> str:
-    ran = CliRunner().invoke(app, [*arguments, "-b", str(file)], env={"COLUMNS": "250"})
-    assert ran.exit_code == code, ran.output
-    return ran.output
+    ran = counterfoil(*arguments, "-b", file, code=code)
+    return ran.stdout + ran.stderr
 
 
 def read(file: Path, *arguments: str) -> Any:
