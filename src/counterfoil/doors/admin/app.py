@@ -5,13 +5,9 @@ from __future__ import annotations
 import traceback
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import structlog
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,8 +34,9 @@ from counterfoil.doors.admin.problems import (
     UNAVAILABLE,
     of_status,
 )
+from counterfoil.doors.answering import Answers
 from counterfoil.doors.limiting import Limited
-from counterfoil.doors.problems import Problem, Refusal, documented, fields_wrong
+from counterfoil.doors.problems import Problem, documented
 from counterfoil.hub.access.people import NotAllowed, Person
 
 log = structlog.get_logger()
@@ -50,28 +47,7 @@ LARGEST_BODY = 1024 * 1024
 """Bytes."""
 
 
-def meanings() -> APIRouter:
-    """What the `type` of a problem points to."""
-    router = APIRouter(tags=["problems", ANYBODY])
-
-    @router.get("/problems/{code}", responses=documented(NOT_FOUND))
-    async def problem(code: str) -> Meaning:
-        """What a kind of problem means, and what to do about it."""
-        kind = KINDS.get(code)
-        if kind is None:
-            raise NOT_FOUND.problem("There is no such kind of problem.")
-        return Meaning(code=kind.code, status=kind.status, title=kind.title, remedy=kind.remedy)
-
-    return router
-
-
-class Meaning(BaseModel):
-    """A kind of problem."""
-
-    code: str
-    status: int
-    title: str
-    remedy: str
+ANSWERS = Answers("admin API", KINDS, INVALID, NOT_FOUND, UNAVAILABLE, FAILED, of_status)
 
 
 def application(desk: Admin) -> FastAPI:
@@ -86,16 +62,11 @@ def application(desk: Admin) -> FastAPI:
         generate_unique_id_function=lambda route: route.name.strip("_"),
     )
     app.state.admin = desk
-    app.state.routers = [*(subject.routes() for subject in SUBJECTS), meanings(), _document(app)]
+    app.state.routers = [*(subject.routes() for subject in SUBJECTS), ANSWERS.meanings(ANYBODY), _document(app)]
     for router in app.state.routers:
         app.include_router(router, prefix=ROOT)
-    app.add_exception_handler(Refusal, _refused)
+    ANSWERS.give(app)
     app.add_exception_handler(NotAllowed, _not_allowed)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for error in (OSError, sa.exc.SQLAlchemyError):
-        app.add_exception_handler(error, _store_gone)
-    app.add_exception_handler(Exception, _failed)
     app.add_middleware(Limited, most=lambda _path: LARGEST_BODY, kind=TOO_LARGE)
     described = app.openapi
 
@@ -155,28 +126,5 @@ def _document(app: FastAPI) -> APIRouter:
     return router
 
 
-async def _refused(_request: Request, error: Any) -> Response:
-    return error.response()  # type: ignore[no-any-return]
-
-
 async def _not_allowed(_request: Request, error: Any) -> Response:
     return NOT_ALLOWED.problem(str(error)).response()
-
-
-async def _invalid(_request: Request, error: Any) -> Response:
-    errors = fields_wrong(error)
-    return INVALID.problem(f"{len(errors)} field(s) cannot be read.", errors=errors).response()
-
-
-async def _http(_request: Request, error: Any) -> Response:
-    return of_status(error.status_code).problem(str(error.detail), error.headers).response()
-
-
-async def _store_gone(request: Request, error: Exception) -> Response:
-    route = request.scope.get("route")
-    log.error("admin API not answered", route=getattr(route, "path", ""), error=type(error).__name__)
-    return UNAVAILABLE.problem("The store could not be reached.").response()
-
-
-async def _failed(_request: Request, _error: Exception) -> Response:
-    return FAILED.problem("Something that must not happen has happened; nothing was changed.").response()

@@ -7,17 +7,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from counterfoil.doors.answering import Answers
 from counterfoil.doors.limiting import Limited
 from counterfoil.doors.storefront import (
     appointments,
@@ -42,9 +39,7 @@ from counterfoil.doors.storefront.problems import (
     TOO_LARGE,
     UNAVAILABLE,
     Problem,
-    Refusal,
     documented,
-    fields_wrong,
     of_status,
 )
 from counterfoil.hub import meters
@@ -70,31 +65,10 @@ Routes = Callable[[Context], APIRouter]
 def routers() -> list[Routes]:
     """What is mounted: the `routes` of each module, by concept."""
     concepts = (appointments, catalogue, checkout, orders, pickup, prescriptions, reservations, returns, stream, trials)
-    return [*(each.routes for each in concepts), meanings]
+    return [*(each.routes for each in concepts), lambda _context: ANSWERS.meanings()]
 
 
-def meanings(_context: Context) -> APIRouter:
-    """What the `type` of a problem points to."""
-    router = APIRouter(tags=["problems"])
-
-    @router.get("/problems/{code}", responses=documented(NOT_FOUND))
-    async def problem(code: str) -> Meaning:
-        """What a kind of problem means, and what to do about it."""
-        kind = KINDS.get(code)
-        if kind is None:
-            raise NOT_FOUND.problem("There is no such kind of problem.")
-        return Meaning(code=kind.code, status=kind.status, title=kind.title, remedy=kind.remedy)
-
-    return router
-
-
-class Meaning(BaseModel):
-    """A kind of problem."""
-
-    code: str
-    status: int
-    title: str
-    remedy: str
+ANSWERS = Answers("storefront", KINDS, INVALID, NOT_FOUND, UNAVAILABLE, FAILED, of_status)
 
 
 def application(context: Context) -> FastAPI:
@@ -112,12 +86,7 @@ def application(context: Context) -> FastAPI:
     mounted = [routes(context) for routes in routers()]
     for router in mounted:
         app.include_router(router, prefix=ROOT)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for error in (OSError, sa.exc.SQLAlchemyError):
-        app.add_exception_handler(error, _store_gone)
-    app.add_exception_handler(Exception, _failed)
+    ANSWERS.give(app)
     app.add_middleware(Limited, most=_most, kind=TOO_LARGE)
     described = app.openapi
 
@@ -186,29 +155,6 @@ def _route(scope: Scope) -> str:
 def _method(scope: Scope) -> str:
     method = scope.get("method")
     return str(method) if method in _METHODS else "other"
-
-
-async def _refused(_request: Request, error: Any) -> Response:
-    return error.response()  # type: ignore[no-any-return]
-
-
-async def _invalid(_request: Request, error: Any) -> Response:
-    errors = fields_wrong(error)
-    return INVALID.problem(f"{len(errors)} field(s) cannot be read.", errors=errors).response()
-
-
-async def _http(_request: Request, error: Any) -> Response:
-    return of_status(error.status_code).problem(str(error.detail), error.headers).response()
-
-
-async def _store_gone(request: Request, error: Exception) -> Response:
-    route = request.scope.get("route")
-    log.error("storefront not answered", route=getattr(route, "path", ""), error=type(error).__name__)
-    return UNAVAILABLE.problem("The store could not be reached.").response()
-
-
-async def _failed(_request: Request, _error: Exception) -> Response:
-    return FAILED.problem("Something that must not happen has happened; nothing was changed.").response()
 
 
 class CrossOrigin:
