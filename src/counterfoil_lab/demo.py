@@ -188,8 +188,9 @@ def print_line(verdict: dict[str, Any]) -> None:
 
 async def _stay(file: Path, running: Hub, shop_url: str, place: OdooPlace) -> None:
     out.print(f"\nStill running, until Ctrl-C. Shop {shop_url}, Odoo {place.url}, hub {running.url}.")
-    for words in ("exceptions list", "show order 1001"):
+    for words in ("exceptions list", "show order 1001", "users add me --role admin"):
         out.print(f"Look around:  .venv/bin/counterfoil {words} -b {file}", soft_wrap=True, highlight=False)
+    out.print(f"And sign in:  {running.url}/console", soft_wrap=True, highlight=False)
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()
 
