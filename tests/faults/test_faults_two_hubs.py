@@ -19,6 +19,7 @@ from tests.faults.two_hubs import CANCELS_PER_SECOND, TwoHubs, two_hubs
 
 from counterfoil.hub import schema, systems
 from counterfoil.hub.worker import idle
+from counterfoil.processes.publication import OVERSOLD
 from counterfoil_lab import warehouse
 from counterfoil_lab.checker import passed
 from counterfoil_sandbox.woocommerce import make_order
@@ -175,7 +176,8 @@ def test_one_bad_order_among_good_ones(hubs: TwoHubs) -> None:
     assert passed(verdict), verdict["wrong"]
     hubs.until(lambda: hubs.rows(schema.exception, subject=f"web:order:{number}"))
     hubs.at_rest()
-    waiting = hubs.rows(schema.exception, status="open")
+    # that this Odoo has less of some articles than is ordered is another exception, of theirs
+    waiting = [r for r in hubs.rows(schema.exception, status="open") if r["reason"] != OVERSOLD]
     assert [(r["subject"], r["reason"]) for r in waiting] == [(f"web:order:{number}", "unknown_sku")]
     assert hubs.verdict([number])["exceptions"] == 1
 

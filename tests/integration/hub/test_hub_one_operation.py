@@ -90,7 +90,7 @@ async def test_it_goes_on_where_it_stopped(store: Store, by_hand: bool) -> None:
     refused(house, *range(5))
     await house.receive(*[payload(n) for n in range(5)])
     async with house.working():
-        await until(lambda: is_paused(store))
+        await until(lambda: is_parked(store))
         house.shop.always.clear()
         if by_hand:
             (told,) = await house.exceptions()
