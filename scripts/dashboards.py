@@ -10,14 +10,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from counterfoil.watch.rules import RULES, Rule
 
-ROOT = Path(__file__).resolve().parents[1]
 MADE = "Made by scripts/dashboards.py from the code; change it there."
 HERE = '{job="$job"}'
 
@@ -319,26 +317,7 @@ def files() -> dict[str, str]:
     return {"ops/prometheus/alerts.yml": alerts(), **made}
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the files, or say which are out of date; the exit code."""
-    if list(arguments) not in ([], ["--check"]):
-        sys.stderr.write("usage: scripts/dashboards.py [--check]\n")
-        return 2
-    stale = []
-    for name, text in files().items():
-        file = ROOT / name
-        if file.is_file() and file.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if not arguments:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"wrote {name}\n")
-    if arguments and stale:
-        sys.stderr.write(f"ops is out of date: {', '.join(stale)}. Run make reference.\n")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    import written
+
+    raise SystemExit(written.main(sys.argv[1:], "dashboards.py", "ops", files()))

@@ -47,7 +47,6 @@ from counterfoil.watch.metrics import names
 from counterfoil.watch.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "docs" / "reference"
 EXAMPLE = ROOT / "examples" / "blueprint.yaml"
 MADE = "<!-- Made by scripts/reference.py from the code; change it there. -->"
 
@@ -445,26 +444,12 @@ PAGES = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the pages, or say which are out of date; the exit code."""
-    if list(arguments) not in ([], ["--check"]):
-        sys.stderr.write("usage: scripts/reference.py [--check]\n")
-        return 2
-    stale = []
-    for name, make in PAGES.items():
-        text, file = make().rstrip() + "\n", FOLDER / name
-        if file.is_file() and file.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if not arguments:
-            FOLDER.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"wrote {file.relative_to(ROOT)}\n")
-    if arguments and stale:
-        sys.stderr.write(f"docs/reference is out of date: {', '.join(stale)}. Run make reference.\n")
-        return 1
-    return 0
+def files() -> dict[str, str]:
+    """What stands in docs/reference/, by path."""
+    return {f"docs/reference/{name}": make().rstrip() + "\n" for name, make in PAGES.items()}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    import written
+
+    raise SystemExit(written.main(sys.argv[1:], "reference.py", "docs/reference", files()))

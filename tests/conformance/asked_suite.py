@@ -18,7 +18,7 @@ from counterfoil.hub import exceptions, records
 from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.hub.store import open_store
 from counterfoil.hub.storefront.vault import new_key
-from counterfoil.hub.telling import tell
+from counterfoil.hub.telling import Teller
 from counterfoil.processes.orders import judge
 from counterfoil.retail.order import Order
 
@@ -129,7 +129,7 @@ class AskedSuite:
         async with store.write() as connection:
             await records.keep_objects(connection, store, {("web", "order", of.id): (known, of.canonical_id)})
             told = judge(None, "", of, plan.orders, None).events
-            await tell(connection, store, plan, assembly.streams(plan), told)
+            await Teller(store, plan, assembly.streams(plan)).tell(connection, told)
         await worker.drain(60)
         assert [row["reason"] for row in await exceptions.listing(store)] == ["prescription_missing"]
         assert erp.standing(of) == []

@@ -26,7 +26,7 @@ from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.records import Known
 from counterfoil.hub.store import Store, open_store
 from counterfoil.hub.storefront import trials
-from counterfoil.hub.telling import tell
+from counterfoil.hub.telling import Teller
 from counterfoil.hub.worker import Worker
 from counterfoil.processes.trying import Trying
 from counterfoil.retail.order import LineKind, Order, Status
@@ -70,7 +70,7 @@ class Shop:
             told = process.interpret(known, Observed("order", self.of.id, "", self.of), "webhook")
             now = Known("", "", self.of.model_dump(mode="json"), told.stage)
             await records.keep_objects(connection, self.store, {key: (now, self.of.canonical_id)})
-            await tell(connection, self.store, self.plan, assembly.streams(self.plan), told.events, self.desk)
+            await Teller(self.store, self.plan, assembly.streams(self.plan), self.desk).tell(connection, told.events)
         await self.worker.drain(60)
 
     async def looks(self) -> None:

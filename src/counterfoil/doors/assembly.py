@@ -28,6 +28,7 @@ from counterfoil.hub.contract import Connector
 from counterfoil.hub.decode import Process
 from counterfoil.hub.preparing import combined
 from counterfoil.hub.store import Store
+from counterfoil.hub.telling import Teller
 from counterfoil.hub.worker import Worker
 from counterfoil.processes.booking import Diary
 from counterfoil.processes.calendars import Calendars
@@ -273,14 +274,19 @@ def _promises(blueprint: Blueprint) -> Follow | None:
     return Follower(blueprint) if blueprint.promises else None
 
 
+def _teller(store: Store, blueprint: Blueprint) -> Teller:
+    """Who tells facts that no system told."""
+    return Teller(store, blueprint, streams(blueprint), _promises(blueprint))
+
+
 def diary(store: Store, blueprint: Blueprint) -> Diary:
     """The appointments of this hub."""
-    return Diary(store, blueprint, streams(blueprint), _promises(blueprint))
+    return Diary(_teller(store, blueprint))
 
 
 def prescribing(store: Store, blueprint: Blueprint) -> Prescribing:
     """The prescriptions of this hub."""
-    return Prescribing(store, blueprint, streams(blueprint), _promises(blueprint))
+    return Prescribing(_teller(store, blueprint))
 
 
 def withholding(store: Store, blueprint: Blueprint) -> Withholding:
@@ -290,9 +296,9 @@ def withholding(store: Store, blueprint: Blueprint) -> Withholding:
 
 def returning(store: Store, blueprint: Blueprint) -> Returning:
     """The returns that customers of this hub ask for."""
-    return Returning(store, blueprint, streams(blueprint), _promises(blueprint))
+    return Returning(_teller(store, blueprint))
 
 
 def trying(store: Store, blueprint: Blueprint) -> Trying:
     """The orders of this hub that are tried on at home."""
-    return Trying(store, blueprint, streams(blueprint), _promises(blueprint))
+    return Trying(_teller(store, blueprint))

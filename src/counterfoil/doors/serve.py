@@ -71,18 +71,20 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
             stop = asyncio.Event()
             # most commands serve nothing, and what these stand on is large
             from counterfoil.doors import metrics
-            from counterfoil.doors.admin import opening as admin
-            from counterfoil.doors.console import opening as console
             from counterfoil.doors.storefront import opening
 
             front = opening.context_of(store, blueprint, made, stop)
-            webhooks = application(made, GroupCommit(store))
-            desk = admin.desk_of(store, blueprint, made, stop)
-            counted = metrics.of(store, blueprint, made, lambda: metrics.own(roles, worker.gauge, front.book))
-            pages = console.Console(desk)
-            served = console.beside(admin.beside(opening.doors(webhooks, front), desk), pages)
-            door = metrics.beside(served, counted) if "doors" in roles else counted
-            address = blueprint.listen if "doors" in roles else blueprint.metrics.listen
+            door = counted = metrics.of(store, blueprint, made, lambda: metrics.own(roles, worker.gauge, front.book))
+            address, pages = blueprint.metrics.listen, None
+            if "doors" in roles:
+                from counterfoil.doors.admin import opening as admin
+                from counterfoil.doors.console import opening as console
+
+                desk = admin.desk_of(store, blueprint, made, stop)
+                pages = console.Console(desk)
+                taken = opening.doors(application(made, GroupCommit(store)), front)
+                door = metrics.beside(console.beside(admin.beside(taken, desk), pages), counted)
+                address = blueprint.listen
             server = _server(address, door) if address else None
             tasks: list[asyncio.Task[None]] = []
             schedule: list[asyncio.Task[None]] = []
@@ -110,7 +112,8 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, *schedule, return_exceptions=True)
-                await pages.close()
+                if pages is not None:
+                    await pages.close()
     finally:
         await traces.end()
         for connector in made.values():

@@ -42,7 +42,7 @@ from counterfoil.hub.schema import (
     trial,
 )
 from counterfoil.hub.store import Store
-from counterfoil.hub.waiting import at_most
+from counterfoil.hub.waiting import repeat
 
 log = structlog.get_logger()
 
@@ -241,9 +241,4 @@ async def run(
     store: Store, retention: Retention, stop: asyncio.Event, every: float = EVERY, turn: float = schedule.TURN
 ) -> None:
     """Purge every so many seconds until `stop`."""
-    while not stop.is_set():
-        try:
-            await purge_once(store, retention, every, turn)
-        except Exception as error:  # mostly the store out of reach; whatever it is, the rest of the schedule goes on
-            log.error("purge failed", error=type(error).__name__, detail=str(error)[:200])
-        await at_most(min(every, 60.0), stop)
+    await repeat(lambda: purge_once(store, retention, every, turn), min(every, 60.0), stop, "purge failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,18 +14,21 @@ from counterfoil.hub.store import Store
 from counterfoil.retail.events import Event
 
 
-async def tell(
-    connection: AsyncConnection,
-    store: Store,
-    blueprint: Blueprint,
-    streams: Mapping[str, str],
-    events: Sequence[Event],
-    follow: Follow | None = None,
-) -> list[Event]:
-    """Keep the events that are new, tell `follow` of them and queue what the flows make of them, in the caller's
-    transaction. Returns the new ones. Objects are locked before this, as lanes are locked here."""
-    new = await records.keep_events(connection, store, events)
-    if follow is not None:
-        await follow(connection, store, new)
-    await lanes.enqueue(connection, store, [d for e in new for d in flows.deliveries(blueprint, streams, e)])
-    return new
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells facts in one hub; `streams` by `system.operation`, `follow` is told of what is new."""
+
+    store: Store
+    blueprint: Blueprint
+    streams: Mapping[str, str]
+    follow: Follow | None = None
+
+    async def tell(self, connection: AsyncConnection, events: Sequence[Event]) -> list[Event]:
+        """Keep the events that are new, tell `follow` of them and queue what the flows make of them, in the caller's
+        transaction. Returns the new ones. Objects are locked before this, as lanes are locked here."""
+        new = await records.keep_events(connection, self.store, events)
+        if self.follow is not None:
+            await self.follow(connection, self.store, new)
+        made = [d for e in new for d in flows.deliveries(self.blueprint, self.streams, e)]
+        await lanes.enqueue(connection, self.store, made)
+        return new

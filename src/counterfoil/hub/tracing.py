@@ -86,6 +86,8 @@ def reading(system: str, works: Sequence[Work], start: float) -> dict[int, Span]
 
 def told(events: Sequence[Event], works: Mapping[str, int], made: Mapping[int, Span]) -> list[Event]:
     """The events, each with the context of the receipt that told of it."""
+    if not made:
+        return list(events)
     return [_with(e, made[works[e.id]].traceparent) if works.get(e.id) in made else e for e in events]
 
 

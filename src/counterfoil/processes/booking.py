@@ -16,14 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.blueprint import Blueprint
-from counterfoil.hub import exceptions, lanes, records, telling
-from counterfoil.hub.carrying import Follow
+from counterfoil.hub import exceptions, lanes, records
 from counterfoil.hub.records import Known, state_digest
-from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import answers, appointments
 from counterfoil.hub.storefront.appointments import Booking, Span
 from counterfoil.hub.storefront.looking import looked_at
+from counterfoil.hub.telling import Teller
 from counterfoil.processes.appointments import Offer, Offers, first_free
 from counterfoil.retail.appointment import ENDED, Appointment, AppointmentState, Visitor
 from counterfoil.retail.events import Event, at_utc, event_id, hashed_ref
@@ -76,12 +74,10 @@ class Free:
 class Diary:
     """The appointments of one hub."""
 
-    def __init__(
-        self, store: Store, blueprint: Blueprint, streams: Mapping[str, str], follow: Follow | None = None
-    ) -> None:
-        self.store, self.blueprint, self.streams, self.follow = store, blueprint, streams, follow
-        self.offers = Offers(blueprint)
-        self.system = blueprint.appointments.system or ""
+    def __init__(self, teller: Teller) -> None:
+        self.teller, self.store, self.blueprint = teller, teller.store, teller.blueprint
+        self.offers = Offers(self.blueprint)
+        self.system = self.blueprint.appointments.system or ""
 
     # --- asked for ------------------------------------------------------------------------------------------------
 
@@ -301,7 +297,7 @@ class Diary:
         )
         # a lane that is held for a person goes on with what is new
         held = await exceptions.held_lanes(connection, [subject])
-        await telling.tell(connection, self.store, self.blueprint, self.streams, [event], self.follow)
+        await self.teller.tell(connection, [event])
         if booking.state == AppointmentState.CANCELLED:
             over = {appointments.CLASH: "the appointment was cancelled"}
             await exceptions.close_about(connection, self.store, [subject], appointments.OPERATION, over)

@@ -15,15 +15,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.blueprint import Blueprint, Secret
-from counterfoil.hub import exceptions, telling
+from counterfoil.blueprint import Secret
+from counterfoil.hub import exceptions
 from counterfoil.hub.access import audit
-from counterfoil.hub.carrying import Follow
-from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import prescriptions as kept
 from counterfoil.hub.storefront import shoporders
 from counterfoil.hub.storefront.prescriptions import REJECTED, RELEASED, REPLACED, TO_RELEASE, Record
 from counterfoil.hub.storefront.vault import NotOpened, Vault
+from counterfoil.hub.telling import Teller
 from counterfoil.processes import prescriptions as rule
 from counterfoil.processes.prescriptions import REASONS, Said, Wrong
 from counterfoil.retail.events import at_utc
@@ -87,11 +86,9 @@ class Standing:
 class Prescribing:
     """One hub's prescriptions."""
 
-    def __init__(
-        self, store: Store, blueprint: Blueprint, streams: Mapping[str, str], follow: Follow | None = None
-    ) -> None:
-        self.store, self.blueprint, self.streams, self.follow = store, blueprint, streams, follow
-        self.rules = blueprint.prescriptions
+    def __init__(self, teller: Teller) -> None:
+        self.teller, self.store, self.blueprint = teller, teller.store, teller.blueprint
+        self.rules = self.blueprint.prescriptions
         self._vault: Vault | None = None
         self._categories: dict[str, tuple[float, set[tuple[str, ...]]]] = {}
 
@@ -174,7 +171,7 @@ class Prescribing:
 
     async def _tell(self, connection: AsyncConnection, type_: str, record: Record, at: float) -> None:
         events = [rule.fact(type_, record, at)]
-        await telling.tell(connection, self.store, self.blueprint, self.streams, events, self.follow)
+        await self.teller.tell(connection, events)
 
     async def go_on(self, connection: AsyncConnection, subject: str, why: str) -> None:
         """Whatever of the order waits for a prescription is tried again."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import exceptions
@@ -25,7 +24,7 @@ from counterfoil.hub.availability.reservations import Reservation, State
 from counterfoil.hub.contract import rejected
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import answers
-from counterfoil.hub.waiting import at_most
+from counterfoil.hub.waiting import repeat
 from counterfoil.processes.holding import (
     Act,
     Change,
@@ -42,8 +41,6 @@ from counterfoil.processes.holding import (
     checked,
     parts_of,
 )
-
-log = structlog.get_logger()
 
 HOLD_SECONDS = 900.0
 ORDER_SECONDS = 86400.0
@@ -228,12 +225,7 @@ class Desk:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Give back what is over, every so many seconds, until `stop`."""
-        while not stop.is_set():
-            try:
-                await self.give_back_due()
-            except Exception as error:  # mostly the store out of reach; the next look stands behind it
-                log.error("reservations not given back", error=type(error).__name__, detail=str(error)[:200])
-            await at_most(EVERY, stop)
+        await repeat(self.give_back_due, EVERY, stop, "reservations not given back")
 
 
 class _Books:

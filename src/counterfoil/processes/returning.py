@@ -10,14 +10,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.model import HUB
 from counterfoil.blueprint.trials import DECIDED
-from counterfoil.hub import records, telling
-from counterfoil.hub.carrying import Follow
-from counterfoil.hub.store import Store
+from counterfoil.hub import records
 from counterfoil.hub.storefront import requested, shoporders, trials
 from counterfoil.hub.storefront.shoporders import Found
+from counterfoil.hub.telling import Teller
 from counterfoil.processes.returns import Request, returnable, state_of
 from counterfoil.processes.trials import summed, tried
 from counterfoil.retail.events import Event, at_utc, event_id
@@ -55,11 +53,9 @@ class Standing:
 class Returning:
     """One hub's requests for returns."""
 
-    def __init__(
-        self, store: Store, blueprint: Blueprint, streams: Mapping[str, str], follow: Follow | None = None
-    ) -> None:
-        self.store, self.blueprint, self.streams, self.follow = store, blueprint, streams, follow
-        self.rules = blueprint.returns
+    def __init__(self, teller: Teller) -> None:
+        self.teller, self.store, self.blueprint = teller, teller.store, teller.blueprint
+        self.rules = self.blueprint.returns
 
     @property
     def taken(self) -> bool:
@@ -94,7 +90,7 @@ class Returning:
             at = await self.store.clock(connection)
             request = Request(id_, at_utc(at), dict(lines), reason)
             event = asked_back(request, subject, standing.found.order.number)
-            await telling.tell(connection, self.store, self.blueprint, self.streams, [event], self.follow)
+            await self.teller.tell(connection, [event])
             return request, standing
 
     async def _standing(

@@ -17,15 +17,14 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.model import HUB
 from counterfoil.blueprint.trials import DECIDED, OVERDUE, SETTLED
-from counterfoil.hub import records, telling
+from counterfoil.hub import records
 from counterfoil.hub.access import audit
-from counterfoil.hub.carrying import Follow
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import looking, requested, shoporders, trials
 from counterfoil.hub.storefront.trials import ASKED, CLOSED, OPEN, Row
+from counterfoil.hub.telling import Teller
 from counterfoil.hub.waiting import at_most
 from counterfoil.processes.returning import AnotherRequest, TooMany, asked_back, keeps_of, requests_of
 from counterfoil.processes.returns import Request
@@ -83,11 +82,9 @@ class Decision:
 class Trying:
     """One hub's trials."""
 
-    def __init__(
-        self, store: Store, blueprint: Blueprint, streams: Mapping[str, str], follow: Follow | None = None
-    ) -> None:
-        self.store, self.blueprint, self.streams, self.follow = store, blueprint, streams, follow
-        self.rules = blueprint.trials
+    def __init__(self, teller: Teller) -> None:
+        self.teller, self.store, self.blueprint = teller, teller.store, teller.blueprint
+        self.rules = self.blueprint.trials
 
     async def __call__(self, connection: AsyncConnection, store: Store, events: Sequence[Event]) -> None:
         """Follow events that are new: trials begin, and are looked at again when something happens to their order."""
@@ -235,7 +232,7 @@ class Trying:
         elif row.state == ASKED:
             events.append(_event(OVERDUE, order, now, {"trial": {"why": next_.why}}, next_.why))
         await trials.stands(connection, self.store, row.id, row.state, row.look_at, row.charge)
-        await telling.tell(connection, self.store, self.blueprint, self.streams, events, self.follow)
+        await self.teller.tell(connection, events)
         return self._stands(order, row, standing.fulfilment, lines)
 
     def _row(self, row: Row, next_: Verdict) -> Row:

@@ -22,7 +22,7 @@ from counterfoil.hub import schedule, systems
 from counterfoil.hub.exceptions.looking import name_unnamed, texts
 from counterfoil.hub.schema import exception, notice, notice_sent
 from counterfoil.hub.store import Store
-from counterfoil.hub.waiting import at_most
+from counterfoil.hub.waiting import repeat
 from counterfoil.watch import notices
 from counterfoil.watch.notices import Told, Trouble
 from counterfoil.watch.receivers import NotTold, Receiver, receivers_of
@@ -204,9 +204,8 @@ async def run(store: Store, blueprint: Blueprint, stop: asyncio.Event, turn: flo
     hub = blueprint.public_url or f"http://{blueprint.listen}"
     async with httpx.AsyncClient() as client:
         receivers = {owner: receivers_of(blueprint.notify, owner, hub, client) for owner in blueprint.notify.owners}
-        while not stop.is_set():
-            try:
-                await schedule.in_turn(store, _TURN, lambda: look(store, blueprint, receivers), EVERY, turn)
-            except Exception as error:  # mostly the store out of reach; whatever it is, the rest goes on
-                log.error("cannot tell people", error=type(error).__name__, detail=str(error)[:200])
-            await at_most(EVERY / 2, stop)
+
+        async def in_turn() -> None:
+            await schedule.in_turn(store, _TURN, lambda: look(store, blueprint, receivers), EVERY, turn)
+
+        await repeat(in_turn, EVERY / 2, stop, "cannot tell people")

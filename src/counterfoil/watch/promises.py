@@ -21,7 +21,7 @@ from counterfoil.blueprint import Blueprint
 from counterfoil.hub import exceptions, meters
 from counterfoil.hub.schema import event, promise
 from counterfoil.hub.store import Store
-from counterfoil.hub.waiting import at_most
+from counterfoil.hub.waiting import repeat
 from counterfoil.retail.events import Event
 from counterfoil.watch import milestones
 from counterfoil.watch.milestones import KEPT, LATE, REASON, VOID, Milestones, Promised, Rule
@@ -169,12 +169,7 @@ async def _since(connection: AsyncConnection, late: Sequence[Promised]) -> dict[
 async def run(store: Store, blueprint: Blueprint, stop: asyncio.Event, every: float = EVERY) -> None:
     """Look for what was missed every so many seconds until `stop`."""
     rules = milestones.rules_of(blueprint)
-    while not stop.is_set():
-        try:
-            await look(store, rules)
-        except Exception as error:  # mostly the store out of reach; whatever it is, the rest of the schedule goes on
-            log.error("cannot look for missed promises", error=type(error).__name__, detail=str(error)[:200])
-        await at_most(every, stop)
+    await repeat(lambda: look(store, rules), every, stop, "cannot look for missed promises")
 
 
 # --- what was measured --------------------------------------------------------------------------------------------

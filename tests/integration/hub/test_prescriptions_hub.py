@@ -18,6 +18,7 @@ from counterfoil.hub.contract import Item, Kind, Outcome
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront.shoporders import NoSuchOrder
 from counterfoil.hub.storefront.vault import NotOpened, new_key
+from counterfoil.hub.telling import Teller
 from counterfoil.hub.worker import Worker
 from counterfoil.processes.changes import changed
 from counterfoil.processes.prescribing import (
@@ -53,7 +54,7 @@ class Shop(House):
 
     def __init__(self, store: Store, hold: str = "order", more: str = RX) -> None:
         super().__init__(store, FLOWS, more.replace("HOLD", hold))
-        self.desk = Prescribing(store, self.blueprint, super().worker().streams)
+        self.desk = Prescribing(Teller(store, self.blueprint, super().worker().streams))
         self.gate = Withholding(self.desk)
 
     def worker(self, **options: Any) -> Worker:
@@ -227,7 +228,7 @@ async def test_a_new_key_seals_all_anew_and_the_old_one_can_go(store: Store, key
     def with_keys(*keys: str) -> Prescribing:
         secrets = [Secret(each) for each in keys]
         rules = shop.desk.rules.model_copy(update={"key": secrets[0], "old_keys": tuple(secrets[1:])})
-        return Prescribing(store, shop.blueprint.model_copy(update={"prescriptions": rules}), {})
+        return Prescribing(Teller(store, shop.blueprint.model_copy(update={"prescriptions": rules}), {}))
 
     with pytest.raises(NotOpened):
         await with_keys(fresh).show(id_, "optician", "anna", "why")

@@ -19,7 +19,7 @@ from counterfoil.hub import schema
 from counterfoil.hub.contract import Item, Kind
 from counterfoil.hub.store import Store
 from counterfoil.hub.storefront import trials
-from counterfoil.hub.telling import tell
+from counterfoil.hub.telling import Teller
 from counterfoil.processes.ontrial import OnTrial
 from counterfoil.processes.orders import PLACED, judge
 from counterfoil.processes.returning import AnotherRequest, TooMany
@@ -49,7 +49,7 @@ async def on_trial(store: Store, blueprint: Blueprint, days: int = 1) -> Trying:
     await keep(store, "web", "order", OF.id, OF, PLACED)
     placed = judge(None, "", OF, blueprint.orders, None).events
     async with store.write() as connection:
-        await tell(connection, store, blueprint, assembly.streams(blueprint), placed, desk)
+        await Teller(store, blueprint, assembly.streams(blueprint), desk).tell(connection, placed)
     at, shirts = datetime.now(UTC) - timedelta(days=days), (Packed(sku="SHIRT", quantity=Decimal(5), line="100"),)
     left = Shipment(id="7", number="OUT/7", state=ShipmentState.DONE, done_at=at, items=shirts)
     state = Fulfilment(order=OF.canonical_id, id="1", number="S1", state=ErpState.CONFIRMED, shipments=(left,))

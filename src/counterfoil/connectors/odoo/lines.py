@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from counterfoil.connectors.odoo.accept import UPDATE
 from counterfoil.connectors.odoo.client import QUIET
-from counterfoil.connectors.odoo.jobs import Desk, decimal
-from counterfoil.connectors.odoo.translate import MODULE, Draft, Row, price_unit
+from counterfoil.connectors.odoo.errors import load_failed
+from counterfoil.connectors.odoo.jobs import Desk, Job, decimal
+from counterfoil.connectors.odoo.translate import MODULE, Currency, Draft, Row, below, outside_taxes, price_unit
 from counterfoil.connectors.odoo.versions import Names
+from counterfoil.hub.contract import Failure
 
 HALF_A_CENT = Decimal("0.005")
 
@@ -131,6 +134,23 @@ def gone(made: Draft, lines: Sequence[Mapping[str, Any]], names: Names) -> list[
         product = int(line["product_id"][0])
         rows.append(Row(line["name"], external_id, product, Decimal(0), price, Decimal(0), taxes))
     return rows
+
+
+async def lower(desk: Desk, job: Job, rows: Sequence[tuple[str, Row]], currency: Currency, names: Names) -> None:
+    """Write these quantities and prices into the job's order lines, by external id, and let its open deliveries follow;
+    nothing is done where there are none. Raises Failure."""
+    if not rows:
+        return
+    taxes = ["extra_tax_data"] if names.outside_taxes else []
+    fields = ["id", *(f"order_line/{name}" for name in ("id", "product_uom_qty", "price_unit", *taxes))]
+    cells = [
+        [f"{MODULE}.{line}", f"{row.quantity:f}", f"{row.price_unit:f}", *(outside_taxes(row, currency) for _ in taxes)]
+        for line, row in rows
+    ]
+    _, messages = await desk.client.load("sale.order", fields, below([job.external_id], cells), UPDATE)
+    if messages:
+        raise Failure(load_failed(messages))
+    await follow(desk, [job.odoo_id])
 
 
 async def follow(desk: Desk, orders: Sequence[int]) -> None:

@@ -9,11 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from counterfoil.connectors.odoo import routing
-from counterfoil.connectors.odoo.accept import UPDATE, routed
+from counterfoil.connectors.odoo.accept import routed
 from counterfoil.connectors.odoo.credits import CreditNote, Credits
-from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.jobs import Desk, Job, decimal, many2one, newest, open_jobs, outcomes, result
-from counterfoil.connectors.odoo.lines import Reduced, follow, lowered, reductions
+from counterfoil.connectors.odoo.lines import Reduced, lower, lowered, reductions
 from counterfoil.connectors.odoo.lookups import Reference, pick_currency, pick_tax
 from counterfoil.connectors.odoo.payments import Payments
 from counterfoil.connectors.odoo.refundlines import (
@@ -28,8 +27,8 @@ from counterfoil.connectors.odoo.refundlines import (
     standing_parts,
 )
 from counterfoil.connectors.odoo.shipping import Shipping
-from counterfoil.connectors.odoo.translate import MODULE, below, impossible, outside_taxes
-from counterfoil.hub.contract import Failure, Item, Outcome, done
+from counterfoil.connectors.odoo.translate import MODULE, Row, impossible
+from counterfoil.hub.contract import Item, Outcome, done
 from counterfoil.retail.money import round_to
 from counterfoil.retail.order import LineKind, Order, Refund
 
@@ -247,7 +246,7 @@ class Refunding:
     ) -> list[str]:
         """Order lines keep what is not refunded; in words, what was shipped before that could be done."""
         names, currency = await self.desk.names(), pick_currency(job.order, reference)
-        cells, late = [], []
+        rows, late = list[tuple[str, Row]](), list[str]()
         prefix = f"{MODULE}.{job.name}_line_"
         for wanted in job.order.lines:
             stands = standing(wanted.id, lines)
@@ -269,16 +268,8 @@ class Refunding:
                 aim = max(aim, shipped)
                 if now <= aim:
                     continue
-                row = lowered(part, less, aim)
-                values = [f"{MODULE}.{stands['external_id']}", f"{row.quantity:f}", f"{row.price_unit:f}"]
-                cells.append(values + ([outside_taxes(row, currency)] if names.outside_taxes else []))
-        if cells:
-            columns = ["id", "product_uom_qty", "price_unit", *(["extra_tax_data"] if names.outside_taxes else [])]
-            fields = ["id", *(f"order_line/{name}" for name in columns)]
-            _, messages = await self.client.load("sale.order", fields, below([job.external_id], cells), UPDATE)
-            if messages:
-                raise Failure(load_failed(messages))
-            await follow(self.desk, [job.odoo_id])
+                rows.append((stands["external_id"], lowered(part, less, aim)))
+        await lower(self.desk, job, rows, currency, names)
         return late
 
     async def _pay_back(

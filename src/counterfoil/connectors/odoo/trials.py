@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from counterfoil.connectors.odoo.accept import UPDATE
 from counterfoil.connectors.odoo.client import QUIET
-from counterfoil.connectors.odoo.errors import load_failed
 from counterfoil.connectors.odoo.invoices import Invoiced, Invoicing, part_of
 from counterfoil.connectors.odoo.jobs import Job, decimal, open_jobs, outcomes
-from counterfoil.connectors.odoo.lines import follow, linked
+from counterfoil.connectors.odoo.lines import linked, lower
 from counterfoil.connectors.odoo.refundlines import standing_parts
-from counterfoil.connectors.odoo.translate import MODULE, Currency, Impossible, Row, below, outside_taxes
+from counterfoil.connectors.odoo.translate import Currency, Impossible, Row
 from counterfoil.connectors.odoo.versions import Names
 from counterfoil.hub.contract import Failure, Item, Kind, Outcome, done
 from counterfoil.retail.money import Money
@@ -32,15 +30,8 @@ class Settling(Invoicing):
         itself, once it has no more delivered than that. Nothing is ever invoiced beyond the charge.
         """
         jobs = [Job(item, None) for item in items]
-        await self.desk.find(jobs)
-        for job in open_jobs(jobs):
-            if not job.odoo_id:
-                job.refuse(
-                    "order_not_in_odoo",
-                    "The order that was tried on at home is not in Odoo.",
-                    "See why the order was not accepted; then retry.",
-                )
-        await self.desk.read_back(open_jobs(jobs))
+        found = await self.desk.find_or_refuse(jobs, "The order that was tried on at home is not in Odoo.")
+        await self.desk.read_back(found)
         await self.desk.each(open_jobs(jobs), self._settle)
         return outcomes(jobs)
 
@@ -99,22 +90,13 @@ class Settling(Invoicing):
     ) -> None:
         """Order lines of which nothing is out any more that was not charged: so nobody invoices the rest by hand."""
         currency = (await self.lookups.reference()).currencies[job.state["currency_id"][1]]
-        cells = []
+        rows = []
         for line in lines:
             aim = charged[line["id"]]
             over = decimal(line["product_uom_qty"]) > aim >= decimal(line["qty_delivered"])
             if line["external_id"] and over:
-                row = _lowered(line, aim, currency, names)
-                values = [f"{MODULE}.{line['external_id']}", f"{row.quantity:f}", f"{row.price_unit:f}"]
-                cells.append(values + ([outside_taxes(row, currency)] if names.outside_taxes else []))
-        if not cells:
-            return
-        columns = ["id", "product_uom_qty", "price_unit", *(["extra_tax_data"] if names.outside_taxes else [])]
-        fields = ["id", *(f"order_line/{name}" for name in columns)]
-        _, messages = await self.client.load("sale.order", fields, below([job.external_id], cells), UPDATE)
-        if messages:
-            raise Failure(load_failed(messages))
-        await follow(self.desk, [job.odoo_id])
+                rows.append((line["external_id"], _lowered(line, aim, currency, names)))
+        await lower(self.desk, job, rows, currency, names)
 
 
 def shares(charge: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[int, Decimal]:

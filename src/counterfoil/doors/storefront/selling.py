@@ -56,7 +56,7 @@ class Selling:
         """At that moment; None where the article has none, or the channel's prices are its own."""
         if not self.sets_prices(channel):
             return None
-        return Prices.of(offer_at(variant.on(channel), at, self.campaigns(channel)), product.prices_include_tax)
+        return Prices.of(offer_at(variant, at, self.campaigns(channel)), product.prices_include_tax)
 
     def availability(self, channel: str, sku: str) -> Availability:
         """Now."""

@@ -19,7 +19,7 @@ from counterfoil.blueprint.calendars import Hours
 from counterfoil.hub.access import audit
 from counterfoil.hub.schema import exception
 from counterfoil.hub.store import Store
-from counterfoil.hub.waiting import at_most
+from counterfoil.hub.waiting import repeat
 
 log = structlog.get_logger()
 
@@ -80,9 +80,4 @@ async def _step(connection: AsyncConnection, store: Store, blueprint: Blueprint,
 
 async def run(store: Store, blueprint: Blueprint, stop: asyncio.Event, every: float = EVERY) -> None:
     """Look every so many seconds until `stop`."""
-    while not stop.is_set():
-        try:
-            await look(store, blueprint)
-        except Exception as error:  # mostly the store out of reach; whatever it is, the rest of the schedule goes on
-            log.error("cannot look at response times", error=type(error).__name__, detail=str(error)[:200])
-        await at_most(every, stop)
+    await repeat(lambda: look(store, blueprint), every, stop, "cannot look at response times")
