@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -251,23 +251,14 @@ async def test_a_commit_is_worth_what_the_store_says(store: Store) -> None:
 # --- waking -----------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def no_longer_than(seconds: float) -> Iterator[None]:
-    """Fails if the block takes longer."""
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < seconds
-
-
 async def test_who_waits_is_woken_by_the_commit_and_not_before(store: Store) -> None:
     await store.listen()
     async with store.write() as connection:
         await store.notify(connection)
-        with no_longer_than(1):
-            await store.wait(0.1)
+        await store.wait(0.1)
         assert not store._wake.is_set()
-    with no_longer_than(2):
-        await store.wait(5)
+    async with asyncio.timeout(30):
+        await store.wait(3600)
 
 
 async def test_nobody_is_woken_for_what_was_rolled_back(store: Store) -> None:
@@ -286,8 +277,8 @@ async def test_on_postgresql_one_process_wakes_another(
 ) -> None:
     elsewhere = await another_store()
     await elsewhere.listen()
-    waiting = asyncio.create_task(elsewhere.wait(5))
-    with no_longer_than(2):
+    waiting = asyncio.create_task(elsewhere.wait(3600))
+    async with asyncio.timeout(30):
         await House(store).receive(payload(1))
         await waiting
 
