@@ -62,6 +62,7 @@ class _Turn:
         self.before: list[Taking] = []
         self.takes: dict[str, list[Taking]] = {}
         self.causes: Mapping[str, Mapping[str, Any] | None] = {}
+        self.orders: dict[str, Mapping[str, Any]] = {}  # by subject: what it sells by now, where a shop has told
         self.holds: dict[str, Reservation] = {}
         self.now = 0.0
 
@@ -89,8 +90,10 @@ class _Turn:
         self.before = await stock.locked_takings(connection, store, holders, self.rows)
         for taking in self.before:
             self.takes.setdefault(taking.holder, []).append(taking)
-        accepted = [e for e in events if e.type == "order.accepted"]
-        self.causes = await causes_of(connection, accepted) if accepted else {}
+        confirmed = [e for e in events if e.type in CONFIRMED and e.subject in self.takes]
+        if confirmed:
+            self.causes, told = await causes_of(connection, confirmed, SOLD, {e.id for e in sales})
+            self.orders = {subject: data["order"] for subject, data in told.items()}
         self.now = await store.clock(connection)
 
     async def _handed_over(self, sales: Sequence[Event]) -> dict[str, Event]:
@@ -114,6 +117,8 @@ class _Turn:
     async def follow(self, event: Event) -> None:
         """Move on what the event's order takes."""
         mine, told = self.takes.get(event.subject, []), event.data
+        if event.type in SOLD:
+            self.orders[event.subject] = told["order"]
         if event.type not in CONFIRMED:
             self.holds.pop(event.subject, None)
         if event.type in GIVEN_UP:
@@ -123,7 +128,8 @@ class _Turn:
         elif event.type == "order.changed":
             wanted = await self._wanted(event, mine)
             before = self._in_erp(told["before"]) if "before" in told else {}
-            self.takes[event.subject] = claims.changed(mine, event.subject, event.source, wanted, before)
+            most = self._in_erp(told["order"])
+            self.takes[event.subject] = claims.changed(mine, event.subject, event.source, wanted, before, most)
         else:
             self.takes[event.subject] = claims.sold(event.subject, event.source, await self._wanted(event, mine))
             if event.type == "order.waiting":
@@ -139,12 +145,19 @@ class _Turn:
         if event.type == "order.delivered":
             return claims.confirmed(mine, None, self.now)
         if event.type == "order.confirmed":
-            return claims.confirmed(mine, self._in_erp(event.data["fulfilment"]), self.now)
+            return claims.confirmed(mine, self._at_most(event, event.data["fulfilment"]), self.now)
         cause = self.causes.get(event.id)
         if cause is STALE or not claims.is_confirmed(event.data, cause):
             return mine
         order = cause.get("order") if cause else None
-        return claims.confirmed(mine, self._in_erp(order) if order else None, self.now)
+        return claims.confirmed(mine, self._at_most(event, order) if order else None, self.now)
+
+    def _at_most(self, event: Event, told: Mapping[str, Any]) -> dict[str, int]:
+        """What the ERP has confirmed and will still count once the order there is as it is sold by now. Of a bundle of
+        which it knows nothing that is none, though the order had the part itself when the ERP last looked."""
+        has, order = self._in_erp(told), self.orders.get(event.subject)
+        most = has if order is None else self._in_erp(order)
+        return {article: min(units, most.get(article, 0)) for article, units in has.items()}
 
     def _goods(self, told: Mapping[str, Any]) -> dict[str, int]:
         return claims.goods(told["lines"], self.rules.bundles)

@@ -50,15 +50,18 @@ def sold(holder: str, channel: str, wanted: At) -> list[Taking]:
     return [Taking(holder, article, place, units, channel) for (article, place), units in sorted(wanted.items())]
 
 
-def changed(mine: Sequence[Taking], holder: str, channel: str, wanted: At, before: Mapping[str, int]) -> list[Taking]:
+def changed(
+    mine: Sequence[Taking], holder: str, channel: str, wanted: At, before: Mapping[str, int], most: Mapping[str, int]
+) -> list[Taking]:
     """What an order takes that is another one from now on. Of an article of which nothing is taken any more, the ERP
-    has all that the order had of it `before`."""
+    has all that the order had of it `before`. Once it has the change it counts `most` of each article, no more."""
     after: list[Taking] = []
     for article in sorted({article for article, _ in wanted}):
         old = [t for t in mine if t.article == article]
         new = sold(holder, channel, {at: units for at, units in wanted.items() if at[0] == article})
         known = sum(t.known for t in old) if old else before.get(article, 0)
         accepted = sum(t.accepted for t in old) if old else known
+        known, accepted = min(known, most.get(article, 0)), min(accepted, most.get(article, 0))
         since = max((t.accepted_at for t in old if t.accepted_at is not None), default=None)
         new = [replace(t, known=some, accepted_at=since) for t, some in _spread(new, known)]
         after += [replace(t, accepted=some) for t, some in _spread(new, accepted)]

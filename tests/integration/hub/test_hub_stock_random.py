@@ -256,11 +256,15 @@ class World:
 
 MUG = {"MUG": 1}
 OLD_READING = [("begin_reading", False), ("place", 0, MUG), ("carry_out", 0), ("answer", 0), ("begin_reading", True)]
+AS_A_PART = {"DUO": 1}
+CARRIED_OUT = [("carry_out", 0), ("answer", 0)]
 PLACED_ANEW = [("place", 0, MUG), ("carry_out", 0), ("cancel", 0), ("place", 0, MUG), ("answer", 0), ("carry_out", 0)]
 
 
 @example(acts=[*OLD_READING, ("keep_reading", 0)], read_first=False)
 @example(acts=[*PLACED_ANEW, ("begin_reading", True)], read_first=True)  # the answer is about its earlier life
+@example(acts=[("place", 0, MUG), ("change", 0, AS_A_PART), *CARRIED_OUT, *CARRIED_OUT], read_first=False)
+@example(acts=[("place", 0, MUG), *CARRIED_OUT, ("change", 0, AS_A_PART), *CARRIED_OUT], read_first=True)
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(acts=ACTS, read_first=st.booleans())
 async def test_nothing_is_promised_twice_and_at_rest_all_is_promised(
