@@ -55,8 +55,8 @@ browser: .venv/.dev  ## the console in a real browser: the work of a shop's peop
 	$(BIN)/pytest tests/console
 
 lint: .venv/.dev  ## style, types, and that imports point downwards
-	$(BIN)/ruff check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium scripts/promtool scripts/axe
-	$(BIN)/ruff format --check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium scripts/promtool scripts/axe
+	$(BIN)/ruff check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium scripts/promtool scripts/axe scripts/oidc
+	$(BIN)/ruff format --check . scripts/odoo19 scripts/odoo14 scripts/postgres scripts/chromium scripts/promtool scripts/axe scripts/oidc
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from counterfoil.watch.rules import RULES, Rule
+from counterfoil.watch.rules import as_prometheus
 
 MADE = "Made by scripts/dashboards.py from the code; change it there."
 HERE = '{job="$job"}'
@@ -143,6 +141,18 @@ SHOP = (
         },
     ),
     Panel("Reservations", {"{{state}}": _most("counterfoil_reservations", "state")}),
+    Panel(
+        "Money waiting to be matched", {"{{kind}} {{currency}}": _most("counterfoil_money_waiting", "kind, currency")}
+    ),
+    Panel(
+        "Payments and refunds waiting to be matched",
+        {"{{kind}} {{currency}}": _most("counterfoil_money_waiting_items", "kind, currency")},
+    ),
+    Panel(
+        "Oldest of them",
+        {"{{kind}} {{currency}}": _age("counterfoil_money_waiting_since_timestamp_seconds", "kind, currency")},
+        "s",
+    ),
 )
 
 HUB = (
@@ -241,29 +251,13 @@ HUB = (
         {"{{system}} {{name}}": _age("counterfoil_credential_since_timestamp_seconds", "system, name", "max")},
         "s",
     ),
+    Panel(
+        "Versions of systems",
+        {"{{system}}: {{name}} {{version}}": _most("counterfoil_system_info", "system, name, version")},
+    ),
 )
 
 DASHBOARDS = {"shop": ("Counterfoil: the shop", SHOP), "hub": ("Counterfoil: the hub", HUB)}
-
-
-def alerts(rules: Sequence[Rule] = RULES) -> str:
-    """The rules as Prometheus reads them."""
-    group = {"name": "counterfoil", "rules": [_rule(rule) for rule in rules]}
-    return f"# {MADE}\n" + yaml.safe_dump({"groups": [group]}, sort_keys=False, width=1000)
-
-
-def _rule(rule: Rule) -> dict[str, Any]:
-    return {
-        "alert": rule.name,
-        "expr": rule.expr,
-        "for": rule.lasts,
-        "labels": {"severity": rule.severity},
-        "annotations": {
-            "summary": rule.summary,
-            "description": rule.description,
-            "runbook_url": rule.runbook,
-        },
-    }
 
 
 def dashboard(uid: str, title: str, panels: Sequence[Panel]) -> str:
@@ -314,7 +308,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 def files() -> dict[str, str]:
     """What stands in ops/, by path."""
     made = {f"ops/grafana/{uid}.json": dashboard(uid, title, panels) for uid, (title, panels) in DASHBOARDS.items()}
-    return {"ops/prometheus/alerts.yml": alerts(), **made}
+    return {"ops/prometheus/alerts.yml": f"# {MADE}\n{as_prometheus()}", **made}
 
 
 if __name__ == "__main__":

@@ -73,6 +73,19 @@ class Watch:
         case = {"name": name, "interval": f"{step}m", "input_series": [*series], "promql_expr_test": [test]}
         self.cases.setdefault((alert, step), []).append(case)
 
+    def a_week_later(self, alert: str, fires: bool, scrapes: Sequence[tuple[float, str]], stops: bool) -> None:
+        """What is counted has gone on for a week as from the last scrape but one to the last, each ten minutes; then it
+        stops, or goes on, for ten hours."""
+        rule = next(rule for rule in RULES if rule.name == f"Counterfoil{alert}")
+        before, last = (_samples(text, at, set(re.findall(r"counterfoil_\w+", rule.expr))) for at, text in scrapes[-2:])
+        week, series = 7 * 24 * 6, []
+        for name, value in last.items():
+            rise = value - before[name]
+            then = value + rise * week
+            values = f"{value}+{rise}x{week} {then}+{0 if stops else rise}x60"
+            series.append({"series": name, "values": values})
+        self.given(alert, fires, series, 10 * week + 200, step=10)
+
     def ask(self) -> None:
         """Fail where one does not fire that should, or fires that should not."""
         rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from tests.fakes import ERP, SHOP, House, rows_of
 
+from counterfoil.doors.admin import opening
 from counterfoil.doors.admin.context import Admin
 from counterfoil.doors.console.opening import Console, beside
 from counterfoil.doors.serve import _Server
@@ -63,12 +64,13 @@ async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(house: House, streams: Sequence[tuple[str, str]] = ()) -> AsyncIterator[Stage]:
-    """The console of a house, until the end."""
+async def opened(house: House, streams: Sequence[tuple[str, str]] = (), admin: bool = False) -> AsyncIterator[Stage]:
+    """The console of a house, until the end; on request the admin API beside it."""
     desk = Admin(house.store, house.blueprint, {SHOP: house.shop, ERP: house.erp}, dict(streams))
     console = Console(desk)
+    others = opening.beside(nowhere, desk) if admin else nowhere
     server = _Server(
-        uvicorn.Config(beside(nowhere, console), port=0, lifespan="off", log_level="warning", access_log=False)
+        uvicorn.Config(beside(others, console), port=0, lifespan="off", log_level="warning", access_log=False)
     )
     serving = asyncio.create_task(server.serve())
     try:

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from counterfoil.blueprint import Blueprint, Catalogue, ConnectorInfo, OperationInfo, parse
-from counterfoil.hub import receipts, schema
+from counterfoil.hub import receipts, replay, replays, schema
 from counterfoil.hub.contract import (
     BadPayload,
     Failure,
@@ -36,6 +36,8 @@ from counterfoil.hub.contract import (
 )
 from counterfoil.hub.decode import Process
 from counterfoil.hub.receipts import Arrival
+from counterfoil.hub.replay import Choice
+from counterfoil.hub.replays import Job
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import Worker
 from counterfoil.processes.changes import changes, retells
@@ -228,6 +230,7 @@ class Fake:
         self.breaks_at: dict[int, Exception] = {}
         self.every = 0.05
         self.cared: list[Finding] | Exception = []
+        self.examined: list[Finding] = []
         self._running = 0
         self._operations = {
             o.name: Operation(
@@ -266,7 +269,7 @@ class Fake:
         return list(self.cared)
 
     async def doctor(self) -> list[Finding]:
-        return []
+        return list(self.examined)
 
     async def close(self) -> None:
         return None
@@ -463,6 +466,20 @@ async def until(check: Callable[[], Awaitable[Any]], seconds: float = 8.0) -> An
             if answer := await check():
                 return answer
             await asyncio.sleep(0.01)
+
+
+async def replayed(
+    store: Store,
+    blueprint: Blueprint,
+    streams: Mapping[str, str],
+    choice: Choice,
+    progress: Callable[[Job], None] = lambda _job: None,
+    **more: Any,
+) -> Job:
+    """Give these events to the flows once more, from the look at what it would be to the end."""
+    planned = await replay.plan(store, blueprint, streams, choice)
+    number = await replays.begin(store, choice, planned, **{"who": "", **more})
+    return await replays.carry_out(store, blueprint, streams, number, progress, more.get("who", ""))
 
 
 async def assert_one_status(store: Store) -> None:

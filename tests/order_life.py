@@ -19,6 +19,8 @@ from counterfoil.connectors.woocommerce import WooCommerce
 from counterfoil.doors.assembly import load
 from counterfoil.doors.serve import Hub, hub
 from counterfoil.hub import exceptions
+from counterfoil.hub.views import money
+from counterfoil.hub.views.money import Item
 from counterfoil_lab import warehouse
 from counterfoil_lab.agreement import judge, read_erp, read_shop
 from counterfoil_lab.odoo_api import Odoo
@@ -272,7 +274,8 @@ ROWS = tuple(
 
 @dataclass(frozen=True)
 class Played:
-    """What stands in the end, by row: the shop's order, Odoo's, the exceptions, and the independent verdict."""
+    """What stands in the end, by row: the shop's order, Odoo's, the exceptions, the money that waits to be matched, and
+    the independent verdict."""
 
     numbers: dict[tuple[str, str], int]
     shop: dict[int, dict[str, Any]]
@@ -280,6 +283,7 @@ class Played:
     sale: dict[int, list[dict[str, Any]]]
     persons: dict[int, list[str]]
     words: list[str]  # of every open exception
+    money: list[Item]
     verdict: dict[str, Any]
 
 
@@ -329,6 +333,7 @@ async def play(file: Path, shop: Shop, shop_url: str, place: OdooPlace, rows: li
             await rest(running, shop)
         persons: dict[int, list[str]] = {}
         listed = await exceptions.listing(running.store)
+        waits = (await money.waiting(running.store)).items
         words = [f"{one['subject']} {one['operation']} {one['reason']}: {one['message']}" for one in listed]
         for one in listed:
             if str(one["subject"]).startswith(f"{SHOP}:order:"):
@@ -351,6 +356,7 @@ async def play(file: Path, shop: Shop, shop_url: str, place: OdooPlace, rows: li
         sale,
         persons,
         words,
+        list(waits),
         judge(there, erp, {str(n) for n in persons} | {str(numbers[k, r.name]) for k, r in rows if r.apart}),
     )
 

@@ -15,10 +15,12 @@ from typing import Any
 
 @dataclass
 class Posted:
-    """A server of JSON: what it was sent, by path. `answers` is the status that it answers with."""
+    """A server of JSON: what it was sent, by path. `answers` is the status that it answers with, but for bodies with
+    what it `hates`, which are bad requests."""
 
     url: str = ""
     answers: int = 202
+    hates: str = ""
     taken: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refused: int = 0
 
@@ -31,11 +33,12 @@ class Posted:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:])}
         body = json.loads(await reader.readexactly(int(headers["content-length"])))
-        if self.answers < 300:
+        answers = 400 if self.hates and self.hates in json.dumps(body) else self.answers
+        if answers < 300:
             self.taken.append((head[0].split()[1], body))
         else:
             self.refused += 1
-        writer.write(f"HTTP/1.1 {self.answers} X\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".encode())
+        writer.write(f"HTTP/1.1 {answers} X\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".encode())
         await writer.drain()
         writer.close()
 

@@ -12,6 +12,7 @@ from tests.conformance.making import LYON, item, line
 from tests.conformance.odoo_place import RULES, Erp
 
 from counterfoil.connectors.odoo import Rules, TaxRule, translate
+from counterfoil.hub import outgoing
 from counterfoil.hub.contract import Failure, Kind, Mark
 
 
@@ -166,3 +167,10 @@ class OdooSuite(AfterwardsSuite):
         assert {"EUR", "JPY", "USD"} <= set(found["currencies"].split(", "))
         assert "20 %" in found["sales taxes"]
         assert failed(await connect().doctor()) == {}
+
+    async def test_it_tells_which_odoo_it_is(self, connect: Connect) -> None:
+        """And minds no trace context beside the question."""
+        with outgoing.carrying("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+            odoo, api = await connect().versions()  # type: ignore[attr-defined]
+        assert (odoo.name, odoo.version[:4], odoo.doubt) == ("Odoo", "19.0", "")
+        assert (api.name, api.version) == ("Odoo API", "JSON-2")

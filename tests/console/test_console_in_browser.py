@@ -10,10 +10,13 @@ import pytest
 from playwright.async_api import Page, expect
 from tests.console.conftest import PICTURES, Seen, axe
 from tests.console_stage import PASSWORD, Stage
-from tests.fakes import ERP, House, failing, payload, subject, until
+from tests.fakes import ERP, House, at, failing, payload, subject, until
 
+from counterfoil.hub import draining, replays
 from counterfoil.hub.access.roles import Role
 from counterfoil.hub.contract import Kind, Outcome
+from counterfoil.hub.pausing import Place
+from counterfoil.hub.replay import Choice, Plan
 from counterfoil.retail.mapping import missing
 
 UNMAPPED = missing("payments:\n  - {method: klarna_pay_later, journal: …}", ["Bank", "Cash"])
@@ -26,11 +29,15 @@ PAGES = {
     "journey-refused": f"/counterfoil/{subject(21)}",
     "exceptions": "/exceptions",
     "exception": "/exceptions/1",
+    "money": "/money",
     "flows": "/flows",
     "systems": "/systems",
     "system": f"/systems/{ERP}",
     "blueprint": "/blueprint",
     "reports": "/reports",
+    "runbooks": "/runbooks",
+    "runbook": "/runbooks/tax",
+    "how-to": "/how-to/reports",
     "not-there": "/nowhere",
 }
 
@@ -41,7 +48,7 @@ async def refuse(house: House, numbers: range, message: str = "", reason: str = 
         said = message or "Order {n} was paid by “klarna_pay_later”, and nobody has said which journal takes it."
         text = said.format(n=n)
         house.erp.always[subject(n)] = Outcome(Kind.REJECTED, reason, text, suggestion=UNMAPPED)
-    await house.hear(*(payload(n) for n in numbers))
+    await house.hear(*(payload(n, paid=at(0), payment=f"ch_3Nq{n}Kz") for n in numbers))
 
 
 async def ready(page: Page, address: str) -> None:
@@ -137,7 +144,7 @@ async def test_an_outage_shows_on_today_while_it_lasts_and_its_end(
     assert not seen.troubles
 
 
-async def test_a_flow_is_paused_and_goes_on_and_an_event_is_replayed_after_a_look(
+async def test_a_flow_is_paused_and_goes_on_an_event_is_replayed_after_a_look_and_the_stream_drained(
     house: House, stage: Stage, visited: Callable[..., Any], seen: Seen
 ) -> None:
     await stage.user("otto", Role.OPERATOR)
@@ -157,9 +164,22 @@ async def test_a_flow_is_paused_and_goes_on_and_an_event_is_replayed_after_a_loo
         await expect(page.get_by_role("status").first).to_contain_text("That would be everything")
         await page.get_by_label("About one thing").fill(subject(1))
         await page.get_by_role("button", name="Show what would happen").click()
-        await page.get_by_role("button", name="Replay 1 deliveries").click()
-        await expect(page.get_by_role("status").first).to_contain_text("1 deliveries are queued")
-    await house.work()
+        await page.get_by_role("button", name="Replay them (1)").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Replay 1 has begun")
+        job = page.locator("table", has_text=subject(1)).locator("tbody tr")
+        await page.get_by_role("button", name="Stop").click()
+        await expect(job).to_contain_text("stopped")
+        await expect(job).to_contain_text("by otto")
+        await page.get_by_role("button", name="Go on").click()
+        await expect(job).to_contain_text("runs")
+        await replays.carry_out(house.store, house.blueprint, stage.desk.streams, 1)
+        await expect(job).to_contain_text("1 of 1")
+        await expect(job).to_contain_text("done")
+        await page.get_by_role("button", name="Drain").click()
+        drained = page.locator("table", has_text="otto").locator("tbody tr").first
+        await expect(drained).to_contain_text("0 of 1")
+        await house.work()
+        await expect(drained).to_contain_text("nothing is left")
     assert house.erp.made == [subject(1)]
     assert len(house.erp.calls) == 2
     assert not seen.troubles
@@ -223,7 +243,12 @@ async def many_of_everything(house: House, stage: Stage) -> str:
     await house.hear(*(payload(n, email=f"customer{n}@example.org") for n in range(1, 20)))
     await refuse(house, range(20, 80))
     await refuse(house, range(80, 84), f"Line 1 of order {{n}} has the SKU {LONG}, which nobody knows.", "unknown_sku")
-    return await stage.user("somebody-with-quite-a-long-name", *Role)
+    login = await stage.user("somebody-with-quite-a-long-name", *Role)
+    await draining.begin(house.store, Place(ERP, "order"), login)
+    chosen, planned = Choice(types=("order.placed",), system=ERP, newest_only=True), Plan(events=80, deliveries=80)
+    number = await replays.begin(house.store, chosen, planned, login, rate=5)
+    await replays.stop(house.store, number, login)
+    return login
 
 
 async def every_page(page: Page, looked_at: Callable[[str], Awaitable[None]]) -> None:
@@ -252,6 +277,7 @@ async def test_every_page_can_be_looked_at_has_a_title_and_is_no_wider_than_the_
     async with visited(login, width=width, dark=dark) as page:
 
         async def looked_at(name: str) -> None:
+            await page.evaluate("scrollTo(0, 0)")  # the frame's head stays where one looks
             await page.screenshot(path=folder / f"{name}.png", full_page=True)
             if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                 wide.append(name)

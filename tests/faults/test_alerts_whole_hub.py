@@ -65,7 +65,19 @@ async def test_odoo_is_away_and_comes_back(scene: Scene, watch: Watch, monkeypat
         await until(lambda: is_open(running), 60)
         await at_rest(running, scene)
         watch.expect("SystemClosed", False, [*ill, await scrape()], 7, goes_on=True)
+        watch.given("Away", False, [await up(running)], 5)
+    watch.given("Away", True, [await up(running)], 5)
     watch.ask()
+
+
+async def up(running: Hub) -> dict[str, str]:
+    """What Prometheus itself notes of a look at the hub: 1 if it answered."""
+    try:
+        async with httpx.AsyncClient(base_url=running.url) as client:
+            value = int((await client.get("/metrics")).is_success)
+    except httpx.ConnectError:
+        value = 0
+    return {"series": 'up{job="counterfoil", instance="hub"}', "values": f"{value}x10"}
 
 
 async def is_closed(running: Hub) -> bool:

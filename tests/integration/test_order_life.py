@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,21 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 def test_the_order_table(kind: str, row: Row, played: Played) -> None:
     """What must stand on both sides, at the end of each row. case: F31, F37"""
     assert order_life.compare(row, played.numbers[(kind, row.name)], played) == {}, "\n".join(played.words)
+
+
+def test_money_waits_where_the_erp_has_booked_less_than_the_shop_says_and_nowhere_else(played: Played) -> None:
+    """By both systems' own books: of all that happens here, what was added to an order that had left already."""
+    waits = {item.order: item.amount for item in played.money}
+    apart = {played.numbers[kind, row.name] for kind, row in ROWS if row.apart}
+    less = {}
+    for number in played.sale.keys() - apart:
+        paid = Decimal(played.shop[number]["total"]) if played.shop[number]["date_paid"] else Decimal(0)
+        for sale in played.sale[number]:
+            if sale["state"] != "cancel" and paid > sale["paid"]:
+                less[f"{order_life.SHOP}:order:{number}"] = paid - sale["paid"]
+    assert waits == less
+    assert list(waits) == [f"{order_life.SHOP}:order:{played.numbers['accepted', 'quantity changed after shipping']}"]
+    assert [item.kind for item in played.money] == ["payment"]
 
 
 def test_the_independent_reading_of_both_systems_agrees(played: Played) -> None:

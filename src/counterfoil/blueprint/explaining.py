@@ -34,12 +34,13 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What the store says of the last `days`: by `system.operation` from the event to the end of it, by promise, and
-    (reason, how many, of them open)."""
+    (reason, how many, of them open). Operations are of the `newest` tries alone where that is given."""
 
     days: int
     operations: Mapping[str, Taken] = field(default_factory=dict)
     promises: Mapping[str, Taken] = field(default_factory=dict)
     exceptions: Sequence[tuple[str, int, int]] = ()
+    newest: int | None = None
 
 
 def flows_drawn(blueprint: Blueprint, known: Catalogue | None) -> list[Block]:
@@ -92,6 +93,8 @@ def measured(blueprint: Blueprint, found: Measured | None) -> list[Block]:
         return []
     heading: list[Block] = [Heading(f"Promised and measured, the last {found.days} days")]
     said = "From the fact to the end of what was done about it, with all waiting and all outages in between."
+    if found.newest is not None:
+        said += f" Operations are measured on the newest {found.newest:,} tries."
     heading += [said, *section("", ("Operation", "Promised within", *_TIMES), _beside(blueprint, found))[1:]]
     kept = ((n, format_duration(p.within), *_times(found.promises.get(n))) for n, p in blueprint.promises.items())
     heading += section("", ("Promise of a process", "Within", *_TIMES), kept)[1:]

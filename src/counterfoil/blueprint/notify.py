@@ -90,7 +90,9 @@ class Notify(Part):
         default=CRITICAL, description=f"a list of reasons or outcomes such as [{', '.join(CRITICAL)}]"
     )
     pagerduty_url: Url = Field(default=PAGERDUTY, description=AN_ADDRESS)
-    runbooks: Url = Field(default="", description=f"{AN_ADDRESS}: where docs/runbooks are published")
+    runbooks: Url = Field(
+        default="", description=f"{AN_ADDRESS}: where docs/runbooks are published, by default the hub's own console"
+    )
 
 
 def is_reference(path: tuple[Any, ...]) -> bool:

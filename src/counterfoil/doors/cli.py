@@ -17,16 +17,19 @@ from counterfoil import __version__
 from counterfoil.blueprint import Blueprint, examine
 from counterfoil.doors import (
     assembly,
+    cli_alerts,
     cli_blueprint,
     cli_drift,
     cli_find,
     cli_flows,
     cli_identity,
     cli_keeping,
+    cli_money,
     cli_onboarding,
     cli_promises,
     cli_quality,
     cli_replay,
+    cli_report,
     cli_stock,
     fingerprints,
     logs,
@@ -54,10 +57,11 @@ from counterfoil.doors.cli_tokens import tokens_app
 from counterfoil.doors.cli_trials import trials_app
 from counterfoil.doors.cli_users import users_app
 from counterfoil.doors.words import in_words
-from counterfoil.hub import condition, exceptions, lanes, pausing, timeline
+from counterfoil.hub import condition, exceptions, lanes, pausing, timeline, versions
 from counterfoil.hub.contract import Mark
 from counterfoil.hub.store import Store
 from counterfoil.hub.views import search
+from counterfoil.retail.editable import leaf
 from counterfoil.watch import drifting
 
 app = typer.Typer(
@@ -78,6 +82,9 @@ cli_onboarding.add_to(app)
 cli_replay.add_to(app)
 cli_find.add_to(app)
 cli_flows.add_to(app)
+cli_report.add_to(app)
+cli_money.add_to(app)
+cli_alerts.add_to(app)
 cli_keeping.add_to(app)
 cli_identity.add_to(app)
 cli_drift.add_to(app)
@@ -222,7 +229,7 @@ def webhooks(
 
 @app.command()
 def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
-    """How much waits, which systems are closed and how limited, whether there is pressure, open exceptions."""
+    """How much waits, which systems are closed and how limited, their versions, pressure, open exceptions."""
 
     async def look(store: Store, plan: Blueprint) -> dict[str, Any]:
         return {
@@ -231,6 +238,7 @@ def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
             **await condition.of(store, plan, assembly.streams(plan)),
             "paused": {str(p.place): p.why or p.who for p in await pausing.listing(store)},
             "not_spread": await condition.not_spread(store),
+            "versions": await versions.in_short(store, plan.systems),
             "drift": drifting.in_short(await drifting.last(store)),
         }
 
@@ -295,6 +303,8 @@ def _print_timeline(one: dict[str, Any]) -> None:
         words += [" ".join(f"{k}={v}" for k, v in result.items() if not isinstance(v, dict | list))]
         words += [f"promise {entry['promise']}" if entry.get("promise") else "", entry.get("suggestion", "")]
         words += [f"due {entry['due']}" if entry.get("due") else ""]
+        if "becomes" in entry:
+            words.insert(0, f"{leaf(entry['was'])!r} becomes {leaf(entry['becomes'])!r}, by {entry['by']}")
         if entry["what"] == "exception":
             words.insert(0, f"exception {entry['exception']} ({entry['status']}), {entry['owner']}")
         text = "; ".join(w for w in words if w)

@@ -109,6 +109,7 @@ def finished(work: Coroutine[Any, Any, T], failing: int = 1) -> T:
         exceptions.NotOpen,
         exceptions.NothingHeldBack,
         exceptions.CannotAdd,
+        exceptions.CannotCorrect,
         exceptions.CannotLink,
         setup.SetupError,
         Unfit,

@@ -12,7 +12,7 @@ import typer
 from rich.table import Column, Table
 
 from counterfoil.blueprint import Blueprint, BlueprintError
-from counterfoil.doors import assembly
+from counterfoil.doors import assembly, cli_correcting
 from counterfoil.doors.cli_base import (
     DEFAULT,
     AsJson,
@@ -30,7 +30,7 @@ from counterfoil.hub.exceptions.looking import in_words
 from counterfoil.hub.store import Store
 
 exceptions_app = typer.Typer(
-    help="What needs a person: list, groups, show; retry, resolve, skip, release; add-row, link.",
+    help="What needs a person: list, groups, show; retry, resolve, skip, release; correct, add-row, link.",
     no_args_is_help=True,
 )
 
@@ -104,7 +104,8 @@ def exceptions_show(number: int, blueprint: BlueprintPath = DEFAULT, as_json: As
 
     async def look(store: Store, plan: Blueprint) -> tuple[dict[str, Any], int, str]:
         row = await exceptions.get(store, number)
-        return row, len(await exceptions.alike(store, number)), runbooks.address_of(row["reason"], plan.notify.runbooks)
+        below = runbooks.published(plan.notify.runbooks, plan.public_url)
+        return row, len(await exceptions.alike(store, number)), runbooks.address_of(row["reason"], below)
 
     row, alike, runbook = with_store(blueprint, look)
     if as_json:
@@ -282,6 +283,9 @@ def acknowledge(numbers: Annotated[list[int], typer.Argument()], blueprint: Blue
             out.print(f"{number}: taken on by {getpass.getuser()}", markup=False)
 
     with_store(blueprint, act)
+
+
+exceptions_app.command("correct")(cli_correcting.correct)
 
 
 # --- fixes --------------------------------------------------------------------------------------------------------

@@ -1,31 +1,38 @@
-"""`counterfoil flows`, `pause`, `resume`, `report`: how the lanes stand, stopping them, the last days in figures."""
+"""`counterfoil flows`, `pause`, `resume`, `drain`: how the lanes stand, stopping them, letting what waits be done."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import getpass
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors import assembly
-from counterfoil.doors.cli_base import DEFAULT, AsJson, BlueprintPath, fail, out, print_json, progress, with_store
-from counterfoil.hub import pausing
+from counterfoil.doors.cli_base import (
+    DEFAULT,
+    AsJson,
+    BlueprintPath,
+    fail,
+    moment,
+    out,
+    print_json,
+    progress,
+    with_store,
+)
+from counterfoil.hub import draining, pausing
+from counterfoil.hub.draining import Drain
 from counterfoil.hub.pausing import NoSuchPlace, Place
 from counterfoil.hub.store import Store
 from counterfoil.hub.views import flows as view
-from counterfoil.hub.views import reports
-from counterfoil.hub.views.today import zone_of
 from counterfoil.watch.milestones import format_duration_of
 
 Name = Annotated[
     str, typer.Argument(help="a system, an operation (its whole stream), or a system's decode: web.decode")
 ]
-TABLES: dict[str, type[Any]] = {"throughput": reports.Day, "promises": reports.Kept, "causes": reports.Cause}
 _LOOK = 0.5
 """Seconds between two looks whether what is drained is done."""
 
@@ -102,6 +109,43 @@ def resume(name: Name, blueprint: BlueprintPath = DEFAULT) -> None:
     out.print(f"Goes on: {place}.")
 
 
+def drain(
+    name: Name,
+    resume: Annotated[bool, typer.Option(help="end a pause by that name too")] = False,
+    wait: Annotated[bool, typer.Option(help="until nothing is left, or what is left stands still")] = True,
+    blueprint: BlueprintPath = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Do now what waits there for its next try, and see how it goes; the running hub does it.
+
+    Only the waiting after failed tries is dropped, once: breaker, limits, runs, posting windows, pauses and what a
+    person has to see hold still. Exit 1 if something is left that stands still.
+    """
+
+    async def act(store: Store, plan: Blueprint) -> Drain:
+        streams = assembly.streams(plan)
+        place = _place(name, streams, plan)
+        await draining.begin(store, place, getpass.getuser(), resume)
+        with progress() as bars:
+            while True:
+                found = await draining.look(store, plan, streams, place)
+                bars.reach(f"done at {place}", found.done, found.total)
+                if found.state != "going" or not wait:
+                    return found
+                await asyncio.sleep(_LOOK)
+
+    found = with_store(blueprint, act)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        out.print(f"{found.done} of {found.total} done, {found.left} left, {found.failed} tries failed.", markup=False)
+        for one in found.waiting:
+            until = f" (until {moment(one.until)})" if one.until else ""
+            out.print(f"  {one.words}{until}", markup=False, soft_wrap=True)
+    if found.state == "still":
+        raise typer.Exit(1)
+
+
 def _place(name: str, streams: dict[str, str], plan: Blueprint) -> Place:
     try:
         return pausing.place_of(name, streams, plan.systems)
@@ -119,35 +163,7 @@ async def _drained(store: Store, place: Place) -> None:
             await asyncio.sleep(_LOOK)
 
 
-def report(
-    table: Annotated[str, typer.Argument(help=f"one of {', '.join(TABLES)}")],
-    days: Annotated[int, typer.Option(min=1, max=400, help="the last so many")] = 7,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, safe to open in a spreadsheet")] = False,
-    blueprint: BlueprintPath = DEFAULT,
-    as_json: AsJson = False,
-) -> None:
-    """The last days in figures: throughput by day and channel, how promises were kept, exceptions by cause."""
-    if table not in TABLES:
-        fail(f"There is no report {table!r}; there are: {', '.join(TABLES)}.", 2)
-
-    async def look(store: Store, plan: Blueprint) -> reports.Report:
-        return await reports.report(store, days, zone_of(plan))
-
-    rows = getattr(with_store(blueprint, look), table)
-    if as_csv:
-        sys.stdout.write(reports.as_csv(rows, TABLES[table]))
-    elif as_json:
-        print_json([dataclasses.asdict(row) for row in rows])
-    else:
-        names = [field.name for field in dataclasses.fields(TABLES[table])]
-        shown = Table(*names, title=f"the last {days} days", title_justify="left")
-        for row in rows:
-            values = (getattr(row, name) for name in names)
-            shown.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in values))
-        out.print(shown)
-
-
 def add_to(app: typer.Typer) -> None:
     """Offer the commands."""
-    for command in (flows, pause, resume, report):
+    for command in (flows, pause, resume, drain):
         app.command()(command)

@@ -1,4 +1,4 @@
-"""`counterfoil replay`: carry out events of the past once more, by today's flows."""
+"""`counterfoil replay`, `replays`: carry out events of the past once more, by today's flows; how far that is."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from counterfoil.doors.cli_base import (
     confirmed,
     day_or_moment,
     fail,
+    moment,
     out,
     per_second,
     print_json,
     progress,
+    with_store,
     with_systems,
 )
 from counterfoil.doors.onboarding import Unfit
-from counterfoil.hub import replay
+from counterfoil.hub import replay, replays
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.replay import Choice, Plan
 from counterfoil.hub.store import Store
@@ -48,7 +50,7 @@ def replay_(
     """Give events of the past to today's flows once more; shows first what would be done.
 
     Operations look before they write, so that what stands already is left as it is. What is still on its way is left
-    alone. A run that was stopped goes on where it was.
+    alone. A run that was stopped goes on where it was; `counterfoil replays` shows them, the console does too.
     """
     wanted = _choice(since, until, types or [], subject, system, newest)
     pace = per_second(rate)
@@ -77,20 +79,56 @@ def replay_(
             out.print("Nothing was changed. --yes replays them.", markup=False)
         return
 
-    async def act(store: Store, plan: Blueprint, made: Mapping[str, Connector]) -> int:
+    async def act(store: Store, plan: Blueprint, made: Mapping[str, Connector]) -> replays.Job:
         with progress() as bars:
 
-            def tick(now: replay.Progress) -> None:
+            def tick(now: replays.Job) -> None:
                 bars.reach("events handed to the flows again", now.events, planned.events)
 
             who = getpass.getuser()
-            return (await replay.run(store, plan, streams_of(made), wanted, pace, tick, who, again)).deliveries
+            number = await replays.begin(store, wanted, planned, who, pace, again)
+            return await replays.carry_out(store, plan, streams_of(made), number, tick, who)
 
-    found["replayed"] = with_systems(blueprint, act)
+    done = with_systems(blueprint, act)
+    if done.state != replays.DONE:
+        why = f"was stopped by {done.ended_by}" if done.state == replays.STOPPED else f"failed: {done.trouble}"
+        fail(f"Replay {done.number} {why}, after {done.deliveries} deliveries; the same command goes on from there.")
+    found["replayed"] = done.deliveries
     if as_json:
         print_json(found)
     else:
-        out.print(f"{found['replayed']} deliveries queued; the running hub carries them out.", markup=False)
+        out.print(f"{done.deliveries} deliveries queued; the running hub carries them out.", markup=False)
+
+
+def replays_(
+    stop: Annotated[int | None, typer.Option(help="queue nothing more of this one")] = None,
+    go_on: Annotated[int | None, typer.Option(help="go on with this one where it was; the running hub does")] = None,
+    blueprint: BlueprintPath = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """The last replays and how far each is; stop one, or let it go on."""
+
+    async def act(store: Store, _plan: Blueprint) -> list[replays.Job]:
+        for number, turn in ((stop, replays.stop), (go_on, replays.go_on)):
+            if number is not None and not await turn(store, number, getpass.getuser()):
+                try:
+                    raise Unfit(f"Replay {number} is {(await replays.get(store, number)).state}; nothing was changed.")
+                except replays.NoSuchReplay as error:
+                    raise Unfit(str(error)) from None
+        return await replays.listing(store)
+
+    found = with_store(blueprint, act)
+    if as_json:
+        print_json([job.as_dict() for job in found])
+        return
+    table = Table("no", "what", "by", "since", "state", "deliveries")
+    for job in found:
+        said = job.choice.as_dict().items()
+        chosen = "; ".join(f"{n} {', '.join(v) if isinstance(v, list) else v}" for n, v in said)
+        state = f"{job.state} {job.ended_by or job.trouble}".strip()
+        done = f"{job.deliveries} of {job.expected}"
+        table.add_row(str(job.number), chosen, job.who, moment(job.began_at), state, done)
+    out.print(table if found else "Nothing was replayed yet.")
 
 
 def _choice(since: str, until: str, types: list[str], subject: str, system: str, newest: bool) -> Choice:
@@ -125,5 +163,6 @@ def _print_plan(planned: Plan) -> None:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Put `replay` into the command line."""
+    """Put `replay` and `replays` into the command line."""
     app.command("replay")(replay_)
+    app.command("replays")(replays_)

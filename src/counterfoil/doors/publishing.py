@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors import assembly
 from counterfoil.doors.onboarding import HOLD, Tick, Unfit, erp_of
-from counterfoil.hub import receipts, replay
+from counterfoil.hub import receipts, replay, replays
 from counterfoil.hub.contract import Connector, Feed
 from counterfoil.hub.receipts import Arrival
 from counterfoil.hub.schema import object_
@@ -111,12 +111,13 @@ async def publish(
         return Published(system, what, planned.events, new)
     before = 0
 
-    def ticked(now: replay.Progress) -> None:
+    def ticked(now: replays.Job) -> None:
         nonlocal before
         tick(f"{what} told to {system} again", now.events - before, planned.events)
         before = now.events
 
-    told = await replay.run(store, blueprint, streams, choice, rate, ticked, who)
+    number = await replays.begin(store, choice, planned, who, rate)
+    told = await replays.carry_out(store, blueprint, streams, number, ticked, who)
     return Published(system, what, planned.events, new, told.deliveries)
 
 

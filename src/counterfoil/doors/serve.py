@@ -16,7 +16,7 @@ import uvicorn
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors import assembly, traces
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import care, credentials, inforce, lanes, poller, retention
+from counterfoil.hub import care, credentials, inforce, lanes, looks, poller, replays, retention, versions
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.exceptions import fixing, responding
 from counterfoil.hub.receipts import GroupCommit
@@ -108,7 +108,9 @@ async def hub(blueprint: Blueprint, roles: Collection[str] = ROLES) -> AsyncIter
                 for task in schedule:  # a page that is not committed yet is read again
                     task.cancel()
                 if tasks or schedule:
-                    await asyncio.wait([*tasks, *schedule], timeout=STOP_WITHIN)
+                    _, late = await asyncio.wait([*tasks, *schedule], timeout=STOP_WITHIN)
+                    if late:
+                        log.warning("cut off what did not end in time", seconds=STOP_WITHIN, tasks=len(late))
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, *schedule, return_exceptions=True)
@@ -130,6 +132,8 @@ def _schedule(hub: Hub, stop: asyncio.Event) -> list[asyncio.Task[None]]:
     return [
         asyncio.create_task(poller.run(store, made, owner, stop, hurries, turn)),
         asyncio.create_task(care.run(store, blueprint, made, stop, turn=turn)),
+        asyncio.create_task(versions.run(store, made, owner, stop, turn)),
+        asyncio.create_task(looks.run(store, made, stop, turn)),
         asyncio.create_task(retention.run(store, blueprint.retention, stop, turn=turn)),
         asyncio.create_task(drifting.run(audited, assembly.channels(blueprint), stop, turn)),
         asyncio.create_task(promises.run(store, blueprint, stop)),
@@ -137,6 +141,7 @@ def _schedule(hub: Hub, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         asyncio.create_task(assembly.trying(store, blueprint).run(stop)),
         asyncio.create_task(quality.run(store, blueprint, stop, turn)),
         asyncio.create_task(fixing.run(store, blueprint, stop)),
+        asyncio.create_task(replays.run(store, blueprint, hub.worker.streams, stop)),
         asyncio.create_task(responding.run(store, blueprint, stop)),
         asyncio.create_task(notifying.run(store, blueprint, stop, turn)),
     ]

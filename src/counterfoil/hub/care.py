@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import exceptions, receipts, schedule
+from counterfoil.hub import exceptions, looks, receipts, schedule, tracing
 from counterfoil.hub.contract import Connector, Failure, Finding, Kind, Mark, Outcome
 from counterfoil.hub.schema import cursor, exception
 from counterfoil.hub.store import Store
@@ -28,7 +28,6 @@ EVERY = 300.0
 """Seconds between two looks at one system."""
 CHECK = "care."
 """What the operation of an exception begins with that care has opened; the check's name follows."""
-_TURN_NAME = "care"
 
 
 async def care_once(
@@ -45,12 +44,13 @@ async def care_once(
     `hurry` is how many seconds may lie between two polls while something is ill. Raises what the store raised.
     """
     token = secrets.token_hex(8)
-    if await receipts.begin_poll(store, system, _TURN_NAME, token, turn) is None:
+    if await receipts.begin_poll(store, system, schedule.CARE, token, turn) is None:
         return None
     found: list[Finding] | None = None
     try:
-        async with schedule.renewed(store, system, _TURN_NAME, token, turn):
-            found = await connector.care()
+        async with schedule.renewed(store, system, schedule.CARE, token, turn):
+            with tracing.asking("care", system):
+                found = await connector.care()
     except Failure as failure:  # out of reach, or its key is refused: poll and operations say so already
         log.warning("care failed", system=system, reason=failure.outcome.reason)
     except Exception as error:
@@ -60,9 +60,10 @@ async def care_once(
     finally:
         with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
             ok = found is not None
-            await asyncio.shield(receipts.end_poll(store, system, _TURN_NAME, token, every, ok=ok))
+            await asyncio.shield(receipts.end_poll(store, system, schedule.CARE, token, every, ok=ok))
     if found is not None:
         await _note(store, system, found, owner, hurry)
+        await looks.keep_if_new(store, system, schedule.CARE, found)
     return found
 
 
@@ -87,7 +88,7 @@ async def _note(store: Store, system: str, found: list[Finding], owner: str, hur
         if ill and hurry is not None:
             await connection.execute(  # what lies far ahead is pulled near; a feed that is being polled is left alone
                 sa.update(cursor)
-                .where(cursor.c.system == system, cursor.c.feed != _TURN_NAME, cursor.c.token.is_(None))
+                .where(cursor.c.system == system, cursor.c.feed.not_in(schedule.NO_FEEDS), cursor.c.token.is_(None))
                 .where(cursor.c.next_at > store.now + hurry)
                 .values(next_at=store.now)
             )

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import (
     claiming,
+    corrections,
     counting,
     decode,
     exceptions,
@@ -135,6 +136,7 @@ class Carrier:
             await records.keep_log(connection, self.store, self.worker, started, decoded.outcomes)
             bad = [(w, o, self._owner(o)) for w, o in decoded.outcomes if o.kind is not Kind.DONE]
             await exceptions.open_for_work(connection, self.store, bad)
+            await corrections.end_overtaken(connection, self.store, decoded.seen)
         counting.decoded(system, [w for w, _ in read])
         tracing.read(spans, decoded.outcomes)
 
@@ -176,8 +178,9 @@ class Carrier:
     async def _bisect(self, operation: Operation, works: list[Work], items: list[Item]) -> None:
         """Call; where a call fails as a whole for a reason that may be one item's, halve it."""
         started = time.time()
+        spans = tracing.calling(works, started)
         try:
-            with meters.timed(meters.CALLS_MADE, works[0].lane[0], operation.name):
+            with meters.timed(meters.CALLS_MADE, works[0].lane[0], operation.name), tracing.carried(spans):
                 async with asyncio.timeout(operation.timeout):
                     outcomes = await operation.run(items)
             if len(outcomes) != len(items):
@@ -195,28 +198,37 @@ class Carrier:
                 "Report it with the technical part below, then retry once a newer version is installed.",
             )
         else:
-            await self._finish(works, outcomes, started)
+            await self._finish(works, outcomes, started, spans)
             return
         if len(items) > 1 and outcome.kind in (Kind.REJECTED, Kind.BUG):
+            tracing.broken_off(spans, outcome)
             half = len(items) // 2
             await self._bisect(operation, works[:half], items[:half])
             await self._bisect(operation, works[half:], items[half:])
         else:
-            await self._finish(works, [outcome] * len(works), started)
+            await self._finish(works, [outcome] * len(works), started, spans)
 
     async def refuse(self, system: str, name: str, works: list[Work]) -> None:
         """There is no such operation (any more): an exception each."""
         await self._finish(works, [_no_such(system, name)] * len(works), time.time())
 
-    async def _finish(self, works: list[Work], outcomes: Sequence[Outcome], started: float) -> None:
+    async def _finish(
+        self,
+        works: list[Work],
+        outcomes: Sequence[Outcome],
+        started: float,
+        spans: Mapping[int, tracing.Span] | None = None,
+    ) -> None:
+        made = tracing.calling(works, started) if spans is None else spans
         pairs = list(zip(works, outcomes, strict=True))
-        await self._keep(pairs, lambda some: self._keep_outcomes(some, started))
+        await self._keep(pairs, lambda some: self._keep_outcomes(some, started, made))
 
-    async def _keep_outcomes(self, pairs: list[tuple[Work, Outcome]], started: float) -> None:
+    async def _keep_outcomes(
+        self, pairs: list[tuple[Work, Outcome]], started: float, spans: Mapping[int, tracing.Span]
+    ) -> None:
         system = pairs[0][0].lane[0]
         pairs = [(w, _give_up(w, o)) for w, o in pairs]
         finished = [(w, o) for w, o in pairs if o.kind is Kind.DONE]
-        spans = tracing.calling(pairs, started)
         async with self.store.write() as connection:
             await decode.keep_observed(connection, self.store, system, self.processes.get(system, {}), finished)
             clock = 0.0
@@ -232,6 +244,8 @@ class Carrier:
             await records.keep_log(connection, self.store, self.worker, started, [*_answered(pairs), *pairs])
             bad = [(_blamed(w), o, self._owner(o)) for w, o in pairs if o.kind in (Kind.REJECTED, Kind.BUG)]
             await exceptions.open_for_work(connection, self.store, bad)
+            at_home = {o.observed.state.canonical_id for _, o in finished if o.observed is not None}
+            await corrections.end_overtaken(connection, self.store, at_home)
         counting.delivered(pairs)
         tracing.called(spans, pairs)
 

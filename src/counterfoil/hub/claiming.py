@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub import corrections
 from counterfoil.hub.lanes import DECODE, LaneKey
 from counterfoil.hub.schema import delivery, event, lane, link, object_, receipt
 from counterfoil.hub.store import Store
@@ -44,13 +45,15 @@ class Received(NamedTuple):
 
 
 class Happened(NamedTuple):
-    """The event of a delivery; `link` is the id of its subject in the delivery's system, where known."""
+    """The event of a delivery; `link` is the id of its subject in the delivery's system, where known. `corrected`: a
+    person has corrected values of the subject."""
 
     type: str
     source: str
     correlation: str
     link: str | None
     traceparent: str | None
+    corrected: bool = False
 
 
 class Told(Mapping[str, Any]):
@@ -145,7 +148,22 @@ async def claim(
         works = await _heads(connection, store, system, stream, keys, token, depth)
         if any(w.not_before is not None for w in works):
             works = await _in_time(connection, store, works)
-        return await _coalesced(connection, store, works, coalescing) if coalescing else works
+        works = await _coalesced(connection, store, works, coalescing) if coalescing else works
+        return await _corrected(connection, works)
+
+
+async def _corrected(connection: AsyncConnection, works: list[Work]) -> list[Work]:
+    """Those about things of which a person has corrected values are given the corrected ones."""
+    asked = {w.subject for w in works if isinstance(w.row, Happened) and w.row.corrected}
+    if not asked:
+        return works
+    found = await corrections.in_force(connection, asked)
+    return [
+        replace(w, data=corrections.applied(w.subject, w.row.source, w.data, w.created_at, found[w.subject]))
+        if w.subject in found
+        else w
+        for w in works
+    ]
 
 
 async def _in_time(connection: AsyncConnection, store: Store, works: list[Work]) -> list[Work]:
@@ -264,7 +282,7 @@ def _with_all_needed(source: Any, receipts: bool) -> sa.Select[Any]:
         known = sa.and_(link.c.canonical_id == delivery.c.subject, link.c.system == sa.bindparam("system"))
         source = source.outerjoin(link, known)
         told = [event.c.type, event.c.source, event.c.correlation, link.c.object_id, event.c.traceparent]
-        told += [_text(event.c.data), _text(_newest_state())]
+        told += [corrections.exist_for(delivery.c.subject), _text(event.c.data), _text(_newest_state())]
     return sa.select(*work, *told).select_from(source).order_by(delivery.c.id)
 
 
@@ -282,7 +300,7 @@ def _works(rows: Iterable[Sequence[Any]], token: str, receipts: bool) -> list[Wo
             told: Any = Received(*row[13:])
             data: Mapping[str, Any] = {}
         else:
-            told, data = Happened(*row[13:18]), Told(row[18], row[19])
+            told, data = Happened(*row[13:19]), Told(row[19], row[20])
         works.append(
             Work(
                 *(id_, lane_, token, operation, subject, attempt + 1, created_at, promise_by, on_exception),

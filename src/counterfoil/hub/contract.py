@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from counterfoil.retail.entity import Entity
 
@@ -214,6 +214,29 @@ class Finding:
     mark: Mark
     found: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a system says that it is: a product of it, such as WordPress, and its version, as it tells them.
+
+    `tested` is what the connector was tested with, `doubt` why this one may not fit (both in words; empty: nothing to
+    say), `remedy` what to do about that.
+    """
+
+    name: str
+    version: str
+    tested: str = ""
+    doubt: str = ""
+    remedy: str = ""
+
+
+@runtime_checkable
+class TellsVersions(Protocol):
+    """A connector whose system says what it is. Optional; asked for seldom, so one or two cheap reads."""
+
+    async def versions(self) -> Sequence[Release]:
+        """The system's own first. Raises Failure."""
 
 
 @dataclass(frozen=True, slots=True)

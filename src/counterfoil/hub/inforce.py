@@ -66,8 +66,11 @@ async def settle(store: Store, blueprint: Blueprint, known: Catalogue, who: str)
         await _enter(connection, store, blueprint, sections, basis, who)
 
 
-async def propose(store: Store, blueprint: Blueprint, known: Catalogue, who: str, why: str) -> Proposal:
-    """Keep the blueprint as a proposal, once; number 0 if it does not differ from the one in force."""
+async def propose(
+    store: Store, blueprint: Blueprint, known: Catalogue, who: str, why: str, dry_run: bool = False
+) -> Proposal:
+    """Keep the blueprint as a proposal, once; number 0 if it does not differ from the one in force, or for a
+    `dry_run`."""
     new = as_data(blueprint)
     async with store.write() as connection:
         await _one_at_a_time(connection, store)
@@ -78,6 +81,8 @@ async def propose(store: Store, blueprint: Blueprint, known: Catalogue, who: str
             return Proposal(0, (), ())
         sections = list(dict.fromkeys(change.section for change in changes))
         needed = tuple(needing(before.get(APPROVALS, {}), sections))
+        if dry_run:
+            return Proposal(0, changes, needed)
         proposed = await _proposals(connection)
         again = next((row.id for row in proposed if (row.digest, row.proposed_by) == (digest(new), who)), None)
         if again is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from counterfoil.hub import care, exceptions, meters, receipts, schedule, systems
+from counterfoil.hub import care, exceptions, meters, receipts, schedule, systems, tracing
 from counterfoil.hub.availability import readings
 from counterfoil.hub.contract import AGAIN, WHOLE_SYSTEM, Connector, Failure, Feed, Kind, Outcome, Raw
 from counterfoil.hub.receipts import ASKED_AT, Arrival
@@ -51,7 +51,7 @@ async def poll_once(
     new = 0
     try:
         async with schedule.renewed(store, system, feed.name, token, turn):
-            with meters.timed(meters.POLLS, system, feed.name):
+            with meters.timed(meters.POLLS, system, feed.name), tracing.asking("poll", system, feed.name):
                 async for raws, moved in _pages(store, system, feed, cursor):
                     arrivals = [Arrival(system, "poll", raw) for raw in raws]
                     kept = await receipts.keep_page(store, system, feed.name, token, arrivals, moved, turn)

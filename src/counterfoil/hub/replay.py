@@ -1,18 +1,17 @@
 """Replay: past events are handed to the present flows once more, and receipts to the present decoder.
 
 Nothing is invented: the events stay as they are, and every operation is idempotent and sees the newest state. What is
-still unfinished in its lane is left alone. A run keeps its place in the store with each batch, so that one that was
-stopped goes on where it was; what it emits again has the id it had, and goes no further.
+still unfinished in its lane is left alone; what is emitted again has the id it had, and goes no further. How a replay
+is carried out, a chunk at a time, is in `replays`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,17 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import flows, lanes, records
-from counterfoil.hub.access import audit
 from counterfoil.hub.lanes import DECODE, NewDelivery
 from counterfoil.hub.receipts import object_key
-from counterfoil.hub.schema import cursor, delivery, event, receipt
+from counterfoil.hub.schema import delivery, event, receipt
 from counterfoil.hub.store import Store
-from counterfoil.retail.events import at_utc
 
 CHUNK = 500
 """Events looked at in one transaction."""
 SAMPLE = 10
-_HUB = "hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +49,23 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """The place in the store under which a run of this choice remembers how far it is."""
-        return f"replay:{hashlib.sha256(repr(self).encode()).hexdigest()[:24]}"
+        """A digest: the same choice has the same."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:24]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What narrows it, as JSON has it."""
+        said = {name: value for name, value in asdict(self).items() if value}
+        return {
+            n: v.isoformat() if isinstance(v, datetime) else list(v) if isinstance(v, tuple) else v
+            for n, v in said.items()
+        }
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Choice:
+        """The choice of `as_dict`."""
+        made: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in said.items()}
+        made |= {n: datetime.fromisoformat(made[n]) for n in ("since", "until") if n in made}
+        return cls(**made)
 
 
 @dataclass(slots=True)
@@ -72,21 +83,13 @@ class Plan:
     sample: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. `events` and `deliveries` count from the start of the run, also over a break."""
-
-    events: int
-    deliveries: int
-
-
 async def plan(store: Store, blueprint: Blueprint, streams: Mapping[str, str], choice: Choice) -> Plan:
     """The dry run: nothing is changed. `streams` as of `worker.streams_of`."""
     found, place = Plan(), (0.0, "")
     while True:
         async with store.read() as connection:
-            rows = await _next(connection, choice, place, CHUNK)
-            new, unfinished = await _due(connection, blueprint, streams, choice, rows)
+            rows = await following(connection, choice, place, CHUNK)
+            new, unfinished = await due(connection, blueprint, streams, choice, rows)
         if not rows:
             return found
         place = (rows[-1].recorded_at, rows[-1].id)
@@ -101,66 +104,7 @@ async def plan(store: Store, blueprint: Blueprint, streams: Mapping[str, str], c
         found.sample += list(fresh)[: SAMPLE - len(found.sample)]
 
 
-async def run(
-    store: Store,
-    blueprint: Blueprint,
-    streams: Mapping[str, str],
-    choice: Choice,
-    rate: float = 0.0,
-    progress: Callable[[Progress], None] = lambda _progress: None,
-    who: str = "",
-    anew: bool = False,
-) -> Progress:
-    """Queue the deliveries again, at most `rate` a second (0: at once); what came of it.
-
-    A choice whose run was stopped is gone on with, unless `anew`. The end of the time range is fixed when it starts:
-    what happens meanwhile is not its business.
-    """
-    state = await _begin(store, choice, who, anew)
-    size = CHUNK if rate <= 0 else max(1, min(CHUNK, int(rate)))
-    fixed = dataclasses.replace(choice, until=at_utc(state["until"]))
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    while True:
-        async with store.write() as connection:
-            rows = await _next(connection, fixed, (state["at"], state["id"]), size, keep=True)
-            if not rows:
-                await connection.execute(sa.delete(cursor).where(cursor.c.system == _HUB, cursor.c.feed == choice.name))
-                return Progress(state["events"], state["deliveries"])
-            new, _ = await _due(connection, blueprint, streams, choice, rows)
-            await lanes.enqueue(connection, store, new)
-            state |= {"at": rows[-1].recorded_at, "id": rows[-1].id}
-            state["events"] += len({d.event_id for d in new})
-            state["deliveries"] += len(new)
-            await connection.execute(
-                sa.update(cursor).where(cursor.c.system == _HUB, cursor.c.feed == choice.name).values(value=dict(state))
-            )
-        progress(Progress(state["events"], state["deliveries"]))
-        if rate > 0 and new:
-            due = max(due, loop.time() - 1.0) + len(new) / rate
-            await asyncio.sleep(max(0.0, due - loop.time()))
-
-
-async def _begin(store: Store, choice: Choice, who: str, anew: bool) -> dict[str, Any]:
-    """Where a run of this choice was stopped, or a new one from now on; the start is kept for the auditor."""
-    async with store.write() as connection:
-        mine = sa.and_(cursor.c.system == _HUB, cursor.c.feed == choice.name)
-        kept = None if anew else await connection.scalar(sa.select(cursor.c.value).where(mine))
-        if kept:
-            return dict(kept)
-        clock = await store.clock(connection)
-        until = choice.until.timestamp() if choice.until else clock
-        state: dict[str, Any] = {"at": 0.0, "id": "", "until": until, "events": 0, "deliveries": 0}
-        statement = store.insert(cursor).values(system=_HUB, feed=choice.name, value=state, next_at=0.0)
-        await connection.execute(
-            statement.on_conflict_do_update(index_elements=["system", "feed"], set_={"value": statement.excluded.value})
-        )
-        chosen = {name: str(value) for name, value in dataclasses.asdict(choice).items() if value}
-        await audit.note(connection, store, who, "replay", choice.subject, chosen)
-        return state
-
-
-async def _next(
+async def following(
     connection: AsyncConnection, choice: Choice, place: tuple[float, str], most: int, keep: bool = False
 ) -> Sequence[Any]:
     """The next events of the choice behind `place`, in the order in which they were recorded.
@@ -193,7 +137,7 @@ async def _next(
     return (await connection.execute(statement)).all()
 
 
-async def _due(
+async def due(
     connection: AsyncConnection, blueprint: Blueprint, streams: Mapping[str, str], choice: Choice, rows: Sequence[Any]
 ) -> tuple[list[NewDelivery], int]:
     """The deliveries of these events by the present flows, and how many of them are still on their way."""

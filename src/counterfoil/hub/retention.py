@@ -1,10 +1,10 @@
 """Retention: what is older than the blueprint declares goes, in small batches, while the hub runs.
 
 Bodies of receipts go first; later the history: receipts, events with their search keys, the log of deliveries, closed
-exceptions, promises that have ended or were missed. Nothing goes of a subject that has an unfinished delivery or an
-open exception. De-duplication outlives it: it stands on `object` and `seen`, which are never purged, as are links,
-counters and the audit. Reservations that have ended go with the history, answers to Idempotency-Keys after `ANSWERS`,
-sessions when they are over. All SQL that purges is in this module.
+exceptions, corrections and promises that have ended or were missed. Nothing goes of a subject that has an unfinished
+delivery or an open exception. De-duplication outlives it: it stands on `object` and `seen`, which are never purged, as
+are links, counters and the audit. Reservations that have ended go with the history, answers to Idempotency-Keys after
+`ANSWERS`, sessions when they are over. All SQL that purges is in this module.
 """
 
 from __future__ import annotations
@@ -26,14 +26,18 @@ from counterfoil.hub.schema import (
     answered,
     appointment,
     busy,
+    correction,
     delivery,
     delivery_log,
+    drain,
     event,
     event_ref,
     exception,
+    exception_fix,
     object_,
     promise,
     receipt,
+    replay,
     reservation,
     routing,
     search_key,
@@ -74,10 +78,12 @@ class _Aging:
 
 _THING: sa.ColumnElement[str] = receipt.c.system + ":" + receipt.c.kind + ":" + receipt.c.object_id
 _r, _d, _x, _e, _p, _w = receipt.c, delivery_log.c, exception.c, event.c, promise.c, routing.c
+_c = correction.c
 _HISTORY = (
     _Aging("receipts", receipt, (_r.id,), _r.received_at, _r.received_at, _THING),
     _Aging("deliveries", delivery_log, (_d.id,), _d.ended_at, _d.ended_at, _d.subject),
     _Aging("exceptions", exception, (_x.id,), _x.opened_at, _x.closed_at, _x.subject),
+    _Aging("corrections", correction, (_c.id,), _c.at, _c.ended_at, _c.subject),
     _Aging("promises", promise, (_p.id,), _p.began_at, sa.func.coalesce(_p.ended_at, _p.missed_at), _p.subject),
     _Aging("routings", routing, (_w.at, _w.id), _w.at, _w.at, _w.id),
     _Aging("events", event, (_e.recorded_at, _e.id), _e.recorded_at, _e.recorded_at, _e.subject),
@@ -86,8 +92,8 @@ _BODIES = _Aging("bodies", receipt, (_r.id,), _r.received_at, _r.received_at, _T
 
 
 async def purge(store: Store, retention: Retention, *, dry_run: bool = False, rest: float = REST) -> Counter[str]:
-    """Purge what is due: how many receipts, deliveries, exceptions, promises, events, search keys, bodies,
-    reservations, appointments answers and sessions went.
+    """Purge what is due: how many receipts, deliveries, exceptions, corrections, promises, events, search keys, bodies,
+    reservations, replays, fixes, appointments, answers and sessions went.
 
     `dry_run` only counts what would go. Raises what the store raised.
     """
@@ -106,6 +112,9 @@ async def purge(store: Store, retention: Retention, *, dry_run: bool = False, re
     for name, ended, until in (
         ("reservations", reservation.c.ended_at, history),
         ("trials", trial.c.ended_at, history),
+        ("replays", replay.c.ended_at, history),
+        ("drains", drain.c.began_at, history),
+        ("fixes", exception_fix.c.done_at, history),
         ("appointments", appointment.c.ends_at, int(history)),
         ("busy times", busy.c.ends_at, int(history)),
         ("answers", answered.c.at, now - ANSWERS),

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 
 TURN = 30.0
 """Seconds a turn lasts that is not renewed; as long as a worker's lease."""
+CARE, DOCTOR, VERSIONS = "care", "doctor", "versions"
+NO_FEEDS = (CARE, DOCTOR, VERSIONS)
+"""Turns at a system that read nothing of what it knows."""
 
 
 T = TypeVar("T")

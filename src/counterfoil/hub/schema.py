@@ -211,6 +211,30 @@ exception_fix = sa.Table(  # a row of the blueprint that was proposed for what i
     sa.Column("done_at", Seconds),
 )
 
+correction = sa.Table(  # what a person has put in the place of a value, for as long as the thing's home system says it
+    "correction",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),  # as retail/editable.py names it: billing.country, lines.7.sku
+    sa.Column("was", sa.Text, nullable=False),
+    sa.Column("becomes", sa.Text, nullable=False),
+    sa.Column("exception", Id, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", Seconds, nullable=False),
+    sa.Column("ended_at", Seconds),
+    sa.Column("ended_why", sa.Text),
+    sa.Index("correction_subject", "subject"),
+)
+sa.Index(
+    "correction_in_force",
+    *(correction.c.subject, correction.c.path),
+    unique=True,
+    sqlite_where=correction.c.ended_at.is_(None),
+    postgresql_where=correction.c.ended_at.is_(None),
+)
+
 notice = sa.Table(  # what an owner was told of what is alike, at one place where they are reached
     "notice",
     metadata,
@@ -655,6 +679,64 @@ paused = sa.Table(  # what a person has stopped; empty stream: all that is done 
     sa.Column("since", Seconds, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+)
+
+drain = sa.Table(  # what a person wanted done now at a place (as `paused`), the last time
+    "drain",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("began_at", Seconds, nullable=False),
+    sa.Column("upto", Id, nullable=False),  # the last delivery that is meant
+    sa.Column("total", Id, nullable=False),  # how many there were
+    sa.Column("who", sa.Text, nullable=False),
+)
+
+replay = sa.Table(  # events of the past that are given to the present flows once more, a chunk at a time
+    "replay",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),  # a digest of the choice: the same is not begun twice
+    sa.Column("choice", sa.JSON, nullable=False),
+    sa.Column("rate", sa.Double, nullable=False),  # deliveries a second; 0: at once
+    sa.Column("state", sa.Text, nullable=False),  # running, stopped, done, failed
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("began_at", Seconds, nullable=False),
+    sa.Column("until", Seconds, nullable=False),  # events recorded from then on are not its business
+    sa.Column("planned", sa.JSON, nullable=False),  # {events, deliveries}, as the dry run found them
+    sa.Column("at", Seconds, nullable=False),  # the place: the last event that was looked at
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("events", Id, nullable=False),
+    sa.Column("deliveries", Id, nullable=False),
+    sa.Column("due_at", Seconds, nullable=False),  # when the next chunk may go, by its rate
+    sa.Column("lease_until", Seconds, nullable=False),
+    sa.Column("token", sa.Text),  # of the process that works on it
+    sa.Column("ended_at", Seconds),
+    sa.Column("ended_by", sa.Text, nullable=False),  # who stopped it
+    sa.Column("trouble", sa.Text, nullable=False),  # why it failed
+)
+sa.Index("replay_name", replay.c.name, replay.c.state)
+
+system_version = sa.Table(  # what a system said it is: the newest row of a name holds now, older ones held before
+    "system_version",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),  # of the product: Odoo, WordPress; API
+    sa.Column("since", Seconds, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("seen_at", Seconds, nullable=False),  # when it said so last
+    sa.Column("tested", sa.Text, nullable=False),  # with what the connector was tested, in words
+    sa.Column("doubt", sa.Text, nullable=False),  # why it may not fit, in words; empty: tested
+    sa.Column("remedy", sa.Text, nullable=False),
+)
+
+system_look = sa.Table(  # what the last look at a system found: the doctor's, and that of care
+    "system_look",
+    metadata,
+    sa.Column("system", sa.Text, primary_key=True),
+    sa.Column("look", sa.Text, primary_key=True),
+    sa.Column("at", Seconds, nullable=False),
+    sa.Column("found", sa.JSON, nullable=False),  # [check, mark, found, remedy]
 )
 
 credential = sa.Table(  # when a secret of the blueprint was last another one; the secret itself is nowhere

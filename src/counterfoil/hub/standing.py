@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import systems
+from counterfoil.hub import systems, versions
 from counterfoil.hub.schema import (
     HELD,
     credential,
@@ -29,6 +29,7 @@ from counterfoil.hub.schema import (
 )
 from counterfoil.hub.store import Store
 from counterfoil.hub.systems import Closed
+from counterfoil.hub.views import money
 
 Row = Sequence[Any]
 
@@ -49,6 +50,8 @@ class Standing:
     promises: list[Row] = field(default_factory=list)  # promise, state; n
     polls: list[Row] = field(default_factory=list)  # system, feed; moment
     credentials: list[Row] = field(default_factory=list)  # system, name; moment
+    versions: list[Row] = field(default_factory=list)  # system, name, version, whether it is doubted; moment
+    money: list[Row] = field(default_factory=list)  # currency, kind; amount, n, moment
     size: int = 0
     free: int | None = None
 
@@ -72,6 +75,11 @@ async def look(store: Store) -> Standing:
         found.promises = await rows(_promises(store))
         found.polls = await rows(sa.select(cursor.c.system, cursor.c.feed, cursor.c.ok_at))
         found.credentials = await rows(sa.select(credential.c.system, credential.c.name, credential.c.since))
+        found.versions = [
+            (system, each.name, each.version, str(bool(each.doubt)).lower(), each.since)
+            for system, its in (await versions.all_of(connection)).items()
+            for each in its
+        ]
         found.size = await _size(connection, store)
     found.free = _free(store)
     return found
@@ -83,6 +91,13 @@ async def count_work(store: Store, found: Standing) -> None:
         rows = _Asking(connection)
         lanes = await rows(_lanes(store))
         found.lanes, found.oldest = lanes, await rows(_oldest(store, bool(found.held)))
+
+
+async def count_money(store: Store, found: Standing) -> None:
+    """Add up the money that waits to be matched, as the console shows it."""
+    waiting = await money.waiting(store)
+    at = waiting.at.timestamp()
+    found.money = [(s.currency, s.kind, float(s.amount), s.count, at - s.oldest) for s in waiting.sums]
 
 
 class _Asking:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import identity
 from counterfoil.hub.schema import (
+    correction,
     delivery,
     delivery_log,
     event,
@@ -21,6 +22,7 @@ from counterfoil.hub.schema import (
     routing,
 )
 from counterfoil.hub.store import Store
+from counterfoil.retail.editable import nested
 from counterfoil.retail.events import at_utc
 
 ABOUT = ("shipment", "invoice", "contested", "reverted")
@@ -62,6 +64,7 @@ async def of(store: Store, subject: str, most: int | None = None, until: float |
             *await _deliveries(connection, subject, part),
             *await _exceptions(connection, subject),
             *await _routing(connection, subject),
+            *await _corrections(connection, subject),
             *[e for e in promised if e["ended"]],
         ]
         entries, earlier = part.cut(entries)
@@ -185,6 +188,17 @@ async def _routing(connection: AsyncConnection, subject: str) -> list[dict[str, 
     """Where its goods ship from, and why, as last decided."""
     row = (await connection.execute(sa.select(routing).where(routing.c.id == subject))).first()
     return [_entry(row.at, 2, "routing", "; ".join(row.words), lines=row.lines)] if row else []
+
+
+async def _corrections(connection: AsyncConnection, subject: str) -> list[dict[str, Any]]:
+    """What a person has put in the place of a value. Values stand where they do in a state: so they are masked."""
+    entries = []
+    for r in await connection.execute(sa.select(correction).where(correction.c.subject == subject)):
+        values = {"was": nested(r.path, r.was), "becomes": nested(r.path, r.becomes)}
+        entries.append(_entry(r.at, 3, "correction", f"corrected: {r.path}", by=r.who, why=r.why, **values))
+        if r.ended_at is not None:
+            entries.append(_entry(r.ended_at, 3, "correction", f"correction over: {r.path}", why=r.ended_why))
+    return entries
 
 
 async def _promises(connection: AsyncConnection, subject: str, now: float) -> list[dict[str, Any]]:

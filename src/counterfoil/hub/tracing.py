@@ -10,13 +10,15 @@ Attributes are names of the blueprint, codes of our own and numbers of rows, nev
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from counterfoil.hub import outgoing
 from counterfoil.hub.claiming import Received, Work
-from counterfoil.hub.contract import Kind, Outcome, Raw
+from counterfoil.hub.contract import Failure, Kind, Outcome, Raw
 from counterfoil.retail.events import Event
 
 TRACEPARENT = "traceparent"
@@ -36,9 +38,18 @@ class Spans(Protocol):
     """Makes spans."""
 
     def begin(
-        self, name: str, kind: str, parent: str | None, start: float | None = None, **attributes: str | int
+        self,
+        name: str,
+        kind: str,
+        parent: str | None,
+        start: float | None = None,
+        link: str = "",
+        **attributes: str | int,
     ) -> Span:
-        """One that began at `start`, else now; without a parent it is the root of a trace of its own."""
+        """One that began at `start`, else now; without a parent it is the root of a trace of its own.
+
+        `link` is the context of a span elsewhere that belongs to it.
+        """
 
     def close(self) -> None:
         """Send what is still to be sent. Blocks until it is, or given up."""
@@ -101,17 +112,33 @@ def read(made: Mapping[int, Span], outcomes: Sequence[tuple[Work, Outcome]]) -> 
 # --- operations -------------------------------------------------------------------------------------------------------
 
 
-def calling(pairs: Sequence[tuple[Work, Outcome]], start: float) -> dict[int, Span]:
-    """By delivery, the span of its call; only of those whose event carries a context."""
+def calling(works: Sequence[Work], start: float) -> dict[int, Span]:
+    """By delivery, the span of its call; only of those whose event carries a context.
+
+    One request does it for all of them and carries one context, the first one's: the others link to that span.
+    """
     if spans is None:
         return {}
     made: dict[int, Span] = {}
-    for work, _ in pairs:
+    first = ""
+    for work in works:
         if parent := valid(work.row.traceparent):
             at: dict[str, Any] = {"system": work.lane[0], "stream": work.lane[1], "operation": work.operation}
-            at |= {"attempt": work.attempt, "batch": len(pairs), "event": work.event_id or "", "type": work.row.type}
-            made[work.id] = spans.begin(f"{work.lane[0]}.{work.operation}", "client", parent, start, **at)
+            at |= {"attempt": work.attempt, "batch": len(works), "event": work.event_id or "", "type": work.row.type}
+            made[work.id] = spans.begin(f"{work.lane[0]}.{work.operation}", "client", parent, start, first, **at)
+            first = first or made[work.id].traceparent
     return made
+
+
+def carried(made: Mapping[int, Span]) -> contextlib.AbstractContextManager[None]:
+    """What goes out in here carries the context of these calls."""
+    return outgoing.carrying(next((span.traceparent for span in made.values() if span.traceparent), ""))
+
+
+def broken_off(made: Mapping[int, Span], outcome: Outcome) -> None:
+    """The call is made again in parts: this is all that comes of it."""
+    for span in made.values():
+        _end(span, outcome)
 
 
 def came(events: Sequence[Event], pairs: Sequence[tuple[Work, Outcome]], made: Mapping[int, Span]) -> list[Event]:
@@ -132,6 +159,32 @@ def called(made: Mapping[int, Span], pairs: Sequence[tuple[Work, Outcome]]) -> N
     for work, outcome in pairs if made else ():
         if work.id in made:
             _end(made[work.id], outcome)
+
+
+# --- what no delivery asks for ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def asking(what: str, system: str, feed: str = "") -> Iterator[None]:
+    """The span of a look at a system: `poll`, `care`, `doctor` … It begins a trace, and what goes out carries it."""
+    if spans is None:
+        yield
+        return
+    name = f"{what} {system}.{feed}" if feed else f"{what} {system}"
+    span = spans.begin(name, "client", None, system=system)
+    ended = "cut_off"
+    try:
+        with outgoing.carrying(span.traceparent):
+            yield
+        ended = ""
+    except Failure as failure:
+        ended = failure.outcome.reason or failure.outcome.kind.value
+        raise
+    except Exception as error:
+        ended = type(error).__name__
+        raise
+    finally:
+        span.end(ended)
 
 
 def _with(event: Event, context: str) -> Event:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import limits, mending, room
+from counterfoil.hub import limits, mending, room, tracing
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.decode import Process
 from counterfoil.hub.store import Store
@@ -40,7 +40,7 @@ class House:
             turn = await limits.take_turn(self.store, system, mending.DRIFT, 1, limits=declared)
         await asyncio.sleep(turn.wait)
         try:
-            with room.listening() as heard:
+            with room.listening() as heard, tracing.asking("drift", system):
                 yield
             await limits.learn(self.store, system, heard, 1)
         finally:

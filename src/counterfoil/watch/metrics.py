@@ -137,6 +137,12 @@ GAUGES = (
         lambda s, _: _split(s.credentials, 2),
     ),
     Gauge(
+        "counterfoil_system_info",
+        "Always 1: what a system says that it is; doubted where its connector was never tested with that.",
+        ("system", "name", "version", "doubted"),
+        lambda s, known: [(row[:4], 1.0) for row in s.versions if row[0] in known.systems],
+    ),
+    Gauge(
         "counterfoil_paused_timestamp_seconds",
         "Since when a person has paused a system; stream is empty for all that is done at it.",
         ("system", "stream"),
@@ -162,6 +168,24 @@ GAUGES = (
         "The blueprint's promises that have not ended: open, or overdue.",
         ("promise", "state"),
         lambda s, _: _split(s.promises, 2),
+    ),
+    Gauge(
+        "counterfoil_money_waiting",
+        "Payments and refunds that storefronts told of and the ERP has not booked yet, in units of the currency.",
+        ("currency", "kind"),
+        lambda s, _: _split(s.money, 2, 2),
+    ),
+    Gauge(
+        "counterfoil_money_waiting_items",
+        "How many payments and refunds those are.",
+        ("currency", "kind"),
+        lambda s, _: _split(s.money, 2, 3),
+    ),
+    Gauge(
+        "counterfoil_money_waiting_since_timestamp_seconds",
+        "Since when the first of those waits.",
+        ("currency", "kind"),
+        lambda s, _: _split(s.money, 2, 4),
     ),
     Gauge(
         "counterfoil_poll_ok_timestamp_seconds",
@@ -241,8 +265,10 @@ class Metrics:
                 said = await standing.look(self.store)
             async with asyncio.timeout(LIMIT):
                 await standing.count_work(self.store, said)
+            async with asyncio.timeout(LIMIT):
+                await standing.count_money(self.store, said)
         except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
-            what = "the store" if said is None else "the lanes"
+            what = "the store" if said is None else "all that waits"
             log.warning(f"no metrics of {what}", error=type(error).__name__)
         return said
 

@@ -60,11 +60,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A message: `title` in a line, `text` in some, and where to look."""
+    """A message: `title` in a line, `text` in some, where to look, and where it is said what to do."""
 
     title: str
     text: str
     link: str
+    runbook: str = ""
 
 
 def due_at(trouble: Trouble, told: Told | None, now: float, rules: Notify) -> float | None:
@@ -123,8 +124,9 @@ def words_of(trouble: Trouble, rules: Notify, public_url: str | None) -> Words:
         lines += [f"counterfoil exceptions show {trouble.newest}"]
         place = f"/console/exceptions/alike/{trouble.likeness}"
     link = f"{public_url.rstrip('/')}{place}" if public_url else ""
-    lines += [f"What to do: {runbook_of(trouble, rules)}", *([link] if link else [])]
-    return Words(f"{count}{reason} at {trouble.system}", "\n".join(lines), link)
+    runbook = runbook_of(trouble, rules, public_url)
+    lines += [f"What to do: {runbook}", *([link] if link else [])]
+    return Words(f"{count}{reason} at {trouble.system}", "\n".join(lines), link, runbook)
 
 
 def summed_up(troubles: Sequence[Trouble], rules: Notify, public_url: str | None) -> Words:
@@ -138,10 +140,10 @@ def summed_up(troubles: Sequence[Trouble], rules: Notify, public_url: str | None
     return Words(f"{len(troubles)} more troubles, {count} exceptions", text, link)
 
 
-def runbook_of(trouble: Trouble, rules: Notify) -> str:
+def runbook_of(trouble: Trouble, rules: Notify, public_url: str | None) -> str:
     """Where it is said what to do."""
     reason = "unreachable" if trouble.reason == SYSTEM_CLOSED else trouble.reason
-    return runbooks.address_of(reason, rules.runbooks)
+    return runbooks.address_of(reason, runbooks.published(rules.runbooks, public_url))
 
 
 def pressing(troubles: Iterable[Trouble], rules: Notify) -> list[Trouble]:

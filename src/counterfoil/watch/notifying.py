@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from counterfoil.hub.store import Store
 from counterfoil.hub.waiting import repeat
 from counterfoil.watch import notices
 from counterfoil.watch.notices import Told, Trouble
-from counterfoil.watch.receivers import NotTold, Receiver, receivers_of
+from counterfoil.watch.receivers import NotTold, Receiver, Refused, receivers_of
 
 log = structlog.get_logger()
 
@@ -81,12 +81,13 @@ async def look(store: Store, blueprint: Blueprint, receivers: Mapping[str, Seque
     known: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for row in kept:
         known[row.owner, row.receiver][row.likeness] = row
-    told = 0
+    desks = []
     for owner, theirs in receivers.items():
         mine = notices.theirs(open_, owner, blueprint.notify.owners[owner], blueprint.notify)
         for receiver in theirs:
             desk = _Desk(store, blueprint, owner, receiver, known.pop((owner, receiver.name), {}), now)
-            told += await desk.tell(mine, blueprint.notify.at_most - sent.get(receiver.name, 0))
+            desks.append(desk.tell(mine, blueprint.notify.at_most - sent.get(receiver.name, 0)))
+    done = await asyncio.gather(*desks, return_exceptions=True)  # who is slow, or wrong, keeps nobody else waiting
     gone = [(owner, name) for owner, name in known]  # who is reached nowhere, or elsewhere, by now
     if gone or sent:
         async with store.write() as connection:
@@ -94,6 +95,11 @@ async def look(store: Store, blueprint: Blueprint, receivers: Mapping[str, Seque
                 mine_ = (notice.c.owner == owner, notice.c.receiver == name)
                 await connection.execute(sa.delete(notice).where(*mine_))
             await connection.execute(sa.delete(notice_sent).where(notice_sent.c.at < now - 2 * HOUR))
+    told = 0
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+        told += each
     return told
 
 
@@ -124,21 +130,34 @@ class _Desk:
             alone, together = notices.shared_out(due, max(left, 0), self.receiver.sums_up)
             for trouble in alone:
                 words = notices.words_of(trouble, self.rules, self.url)
-                await self.receiver.tell(trouble, words, trouble.is_critical(self.rules))
-                await self._told([trouble])
-                sent += 1
+                sent += await self._sent(self.receiver.tell(trouble, words, trouble.is_critical(self.rules)), [trouble])
             if together:
                 newest = max(trouble.newest for trouble in together)
                 words = notices.summed_up(together, self.rules, self.url)
-                await self.receiver.tell_rest(words, f"rest.{together[0].likeness}.{newest}")
-                await self._told(together)
-                sent += 1
+                key = f"rest.{together[0].likeness}.{newest}"
+                sent += await self._sent(self.receiver.tell_rest(words, key), together)
         except NotTold as error:  # what it does not know yet it is told at a later try
             log.warning("somebody cannot be told", owner=self.owner, receiver=self.receiver.name, error=str(error))
             for trouble in due:
-                if (told := self.known[trouble.likeness]).due_at is not None:
+                told = self.known[trouble.likeness]
+                if told.due_at is not None and told.due_at <= self.now:
                     await self._keep(trouble, self._later(told))
         return sent
+
+    async def _sent(self, message: Awaitable[None], troubles: Sequence[Trouble]) -> bool:
+        """Whether the message was taken. One that is refused is tried later, and stops no other. Raises NotTold."""
+        try:
+            await message
+        except Refused as error:
+            self._say_refused(error)
+            for trouble in troubles:
+                await self._keep(trouble, self._later(self.known[trouble.likeness]))
+            return False
+        await self._told(troubles)
+        return True
+
+    def _say_refused(self, error: Refused) -> None:
+        log.error("a receiver refuses a message", owner=self.owner, receiver=self.receiver.name, error=str(error))
 
     def _later(self, told: Told) -> Told:
         return replace(told, due_at=self.now + notices.wait_after(told.tries), tries=told.tries + 1)
@@ -176,7 +195,10 @@ class _Desk:
     async def _taken_on(self, likeness: str, trouble: Trouble) -> None:
         told = self.known.get(likeness)
         if told is not None and told.told and trouble.taken_on and not told.taken_on:
-            await self.receiver.taken_on(likeness)
+            try:
+                await self.receiver.taken_on(likeness)
+            except Refused as error:  # that it is open they know
+                self._say_refused(error)
             await self._keep(trouble, replace(told, taken_on=True))
 
     async def _over(self, likeness: str) -> None:
@@ -188,9 +210,12 @@ class _Desk:
             trouble = Trouble(**{**was, "about": tuple(was["about"])})
             try:
                 await self.receiver.over(likeness, notices.words_of(trouble, self.rules, self.url))
-            except NotTold:
+            except NotTold as error:
                 await self._keep(trouble, self._later(told))
-                raise
+                if not isinstance(error, Refused):
+                    raise
+                self._say_refused(error)
+                return
         del self.known[likeness]
         place = (notice.c.owner == self.owner, notice.c.receiver == self.receiver.name)
         async with self.store.write() as connection:

@@ -8,30 +8,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import smtplib
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
+import structlog
 
 from counterfoil.blueprint.notify import Mail, Notify
 from counterfoil.retail.events import at_utc
-from counterfoil.watch.notices import Trouble, Words, runbook_of
+from counterfoil.watch.notices import Trouble, Words
+
+log = structlog.get_logger()
+T = TypeVar("T")
 
 PATIENCE = 10.0
 """Seconds that a receiver has to answer."""
+MAIL_PATIENCE = 30.0
+"""Seconds that a mail server has for everything: some let one wait before they greet, or look into the message."""
+LONGEST = 3500
+"""Characters of a text for Slack, which asks for 4,000 at the most and cuts at 40,000."""
+_MALFORMED = (400, 413, 422)
+_NO_ATOM = re.compile(r"[^\w.-]", re.ASCII)
 
 
 class NotTold(Exception):
     """The receiver did not take the message; the text holds no secret."""
 
 
+class Refused(NotTold):
+    """It will not take this one message as it is; others it may take."""
+
+
 class Receiver(Protocol):
-    """One place where an owner is reached. All raise NotTold."""
+    """One place where an owner is reached. All raise NotTold, Refused."""
 
     @property
     def name(self) -> str:
@@ -61,7 +78,7 @@ def _name(kind: str, address: str) -> str:
 
 @dataclass(slots=True)
 class ByMail:
-    """E-mail by SMTP, in a thread; TLS certificates are checked. It is not told that something is over."""
+    """E-mail by SMTP, in a thread of its own; TLS certificates are checked. It is not told that something is over."""
 
     mail: Mail
     to: tuple[str, ...]
@@ -89,34 +106,61 @@ class ByMail:
 
     async def _send(self, words: Words, key: str, critical: bool) -> None:
         message = EmailMessage()
-        message["Subject"] = f"[Counterfoil{': critical' if critical else ''}] {words.title}"
+        message["Subject"] = f"[Counterfoil{': critical' if critical else ''}] {' '.join(words.title.split())}"
         message["From"], message["To"] = self.mail.from_, ", ".join(self.to)
         message["Date"] = format_datetime(localtime())
         domain = self.mail.from_.rpartition("@")[2]
-        message["Message-ID"] = f"<{key}.{hashlib.sha256(self.owner.encode()).hexdigest()[:8]}@{domain}>"
+        message["Message-ID"] = (
+            f"<{_NO_ATOM.sub('-', key)}.{hashlib.sha256(self.owner.encode()).hexdigest()[:8]}@{domain}>"
+        )
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's out-of-office answers it
-        message.set_content(words.text)
+        message.set_content(words.text, cte="quoted-printable")  # for servers that take seven bits
         try:
-            await asyncio.to_thread(self._hand_over, message)
+            async with asyncio.timeout(MAIL_PATIENCE):
+                refused = await _aside(lambda: self._hand_over(message))
+        except smtplib.SMTPDataError as error:
+            kind = Refused if error.smtp_code >= 500 else NotTold
+            raise kind(f"{self.mail.host}: it does not take the message ({error.smtp_code})") from error
+        except UnicodeError:  # its words hold the password
+            raise NotTold(f"{self.mail.host}: one signs in with ASCII there, and user or password is not") from None
         except (OSError, smtplib.SMTPException) as error:
             raise NotTold(f"{self.mail.host}: {type(error).__name__}") from error
+        if refused:  # the others have it: sending it again would tell them twice
+            codes = sorted({code for code, _ in refused.values()})
+            log.error("a mail server refuses some addresses", owner=self.owner, refused=len(refused), codes=codes)
 
-    def _hand_over(self, message: EmailMessage) -> None:
+    def _hand_over(self, message: EmailMessage) -> Mapping[str, tuple[int, bytes]]:
+        """By address, how the server refused it."""
         context = ssl.create_default_context()
         place: tuple[str, int] = (self.mail.host, self.mail.port)
         if self.mail.tls == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(*place, timeout=PATIENCE, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(*place, timeout=MAIL_PATIENCE, context=context)
         else:
-            server = smtplib.SMTP(*place, timeout=PATIENCE)
+            server = smtplib.SMTP(*place, timeout=MAIL_PATIENCE)
         try:
             if self.mail.tls == "starttls":
                 server.starttls(context=context)
             if self.mail.user and self.mail.password is not None:
                 server.login(self.mail.user, self.mail.password.reveal())
-            server.send_message(message)
+            return server.send_message(message)
         finally:
             with contextlib.suppress(OSError, smtplib.SMTPException):  # what was taken is taken, however it hangs up
                 server.quit()
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """What blocks, in a thread that nobody waits for when the hub stops."""
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()  # nobody can cancel it any more
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="mail").start()
+    return await asyncio.wrap_future(outcome)
 
 
 class _Posts:
@@ -132,7 +176,7 @@ class _Posts:
         except httpx.HTTPError as error:
             raise NotTold(type(error).__name__) from error
         if not answer.is_success:
-            raise NotTold(f"HTTP {answer.status_code}")
+            raise (Refused if answer.status_code in _MALFORMED else NotTold)(f"HTTP {answer.status_code}")
 
 
 class BySlack(_Posts):
@@ -168,6 +212,7 @@ class BySlack(_Posts):
 
 
 def _escaped(text: str) -> str:
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -180,7 +225,7 @@ class ByPagerDuty(_Posts):
 
     def __init__(self, client: httpx.AsyncClient, rules: Notify, key: str, owner: str, hub: str) -> None:
         super().__init__(client, rules.pagerduty_url)
-        self.rules, self.key, self.owner, self.hub = rules, key, owner, hub
+        self.key, self.owner, self.hub = key, owner, hub
 
     @property
     def name(self) -> str:
@@ -189,8 +234,7 @@ class ByPagerDuty(_Posts):
 
     async def tell(self, trouble: Trouble, words: Words, critical: bool) -> None:
         """Trigger, or add to what was triggered."""
-        runbook = runbook_of(trouble, self.rules)
-        links = [(words.link, "Counterfoil"), (runbook, "What to do")]
+        links = [(words.link, "Counterfoil"), (words.runbook, "What to do")]
         payload = {
             "summary": words.title[:1024],
             "source": self.hub,

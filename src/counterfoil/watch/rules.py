@@ -1,4 +1,5 @@
-"""What wakes somebody: Prometheus' alert rules, declared once. `scripts/dashboards.py` writes them into ops/.
+"""What wakes somebody: Prometheus' alert rules, declared once. `scripts/dashboards.py` writes them into ops/,
+`counterfoil alerts` prints them with the addresses of a hub's own runbooks.
 
 Every process that is scraped tells the same of the store, so what comes from there is the `max` (or the earliest) over
 instances. `job` stays: one Prometheus may watch several hubs, each a job of its own.
@@ -7,7 +8,11 @@ instances. `job` stays: one Prometheus may watch several hubs, each a job of its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import yaml
+
+from counterfoil.hub.exceptions.runbooks import FOLDER
 
 _AGE = "time() - min by (job, system, stream)"
 _CALLED = 'unless on (job, system) max by (job, system) (counterfoil_breaker_open{operation=""}) == 1'
@@ -26,10 +31,15 @@ class Rule:
     description: str
 
     @property
-    def runbook(self) -> str:
-        """Where it is said what to do, from the root of the repository."""
+    def page(self) -> str:
+        """The name of the runbook that says what to do."""
         words = "".join(f"-{c.lower()}" if c.isupper() else c for c in self.name.removeprefix("Counterfoil"))
-        return f"docs/runbooks/{words.removeprefix('-')}.md"
+        return words.removeprefix("-")
+
+    @property
+    def runbook(self) -> str:
+        """Where it stands, from the root of the repository."""
+        return f"{FOLDER}/{self.page}.md"
 
 
 RULES = (
@@ -242,3 +252,23 @@ RULES = (
         "{{ $value | humanizePercentage }} of its answers are errors of ours.",
     ),
 )
+
+
+def as_prometheus(published: str = "") -> str:
+    """The rules as Prometheus reads them (YAML); `published` is the address below which runbooks are read."""
+    group = {"name": "counterfoil", "rules": [_as_prometheus(rule, published) for rule in RULES]}
+    return yaml.safe_dump({"groups": [group]}, sort_keys=False, width=1000)
+
+
+def _as_prometheus(rule: Rule, published: str) -> dict[str, Any]:
+    return {
+        "alert": rule.name,
+        "expr": rule.expr,
+        "for": rule.lasts,
+        "labels": {"severity": rule.severity},
+        "annotations": {
+            "summary": rule.summary,
+            "description": rule.description,
+            "runbook_url": f"{published}/{rule.page}" if published else rule.runbook,
+        },
+    }

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import (
+    Link,
     NonRecordingSpan,
     SpanContext,
     SpanKind,
@@ -59,12 +60,19 @@ class Traces:
         self._tracer = self.provider.get_tracer("counterfoil", __version__)
 
     def begin(
-        self, name: str, kind: str, parent: str | None, start: float | None = None, **attributes: str | int
+        self,
+        name: str,
+        kind: str,
+        parent: str | None,
+        start: float | None = None,
+        link: str = "",
+        **attributes: str | int,
     ) -> OneSpan:
         """One that began at `start`, else now; without a parent it is the root of a trace of its own."""
         given = {f"counterfoil.{key}": value for key, value in attributes.items()}
         at = None if start is None else int(start * _NANO)
-        span = self._tracer.start_span(name, _context(parent), _KINDS[kind], given, start_time=at)
+        links = [Link(_told(link))] if link else None
+        span = self._tracer.start_span(name, _context(parent), _KINDS[kind], given, links, start_time=at)
         return OneSpan(span)
 
     def close(self) -> None:
@@ -80,9 +88,12 @@ def _context(parent: str | None) -> Context:
     """An empty one for a root: what else is traced in this process is none of ours."""
     if parent is None:
         return Context()
-    _, trace, span, flags = parent.split("-")
-    context = SpanContext(int(trace, 16), int(span, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
-    return set_span_in_context(NonRecordingSpan(context), Context())
+    return set_span_in_context(NonRecordingSpan(_told(parent)), Context())
+
+
+def _told(traceparent: str) -> SpanContext:
+    _, trace, span, flags = traceparent.split("-")
+    return SpanContext(int(trace, 16), int(span, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
 def exporting(endpoint: str, share: float, instance: str) -> Traces:

@@ -17,15 +17,18 @@ from joserfc.jwk import ECKey, OctKey
 from tests.admin_stage import cheap_passwords, client_of, desk_of, somebody
 from tests.conftest import ON_SQLITE
 
-from counterfoil.doors.admin.elsewhere import inside
-from counterfoil.doors.admin.oidc import Provider
+from counterfoil.blueprint.console import Oidc
+from counterfoil.blueprint.values import Secret
+from counterfoil.doors.admin.elsewhere import inside, said_before
+from counterfoil.doors.admin.oidc import Provider, Try, Untrusted
 from counterfoil.hub.access import audit, users
 from counterfoil.hub.access.roles import Role
 from counterfoil.hub.store import Store
+from counterfoil.hub.storefront import signing
 
 ISSUER = "https://login.test/shop"
 HUB = "https://hub.test"
-CONSOLE = {
+CONSOLE: dict[str, Any] = {
     "sign_in": {
         "oidc": {
             "issuer": ISSUER,
@@ -48,6 +51,7 @@ class StandIn:
         self.header = {"alg": "ES256", "kid": "one"}
         self.about: dict[str, Any] = {}
         self.asked: dict[str, str] = {}
+        self.besides: dict[str, Any] = {}
         self.signed: Callable[[dict[str, Any]], str] = lambda claims: jwt.encode(self.header, claims, self.key)
 
     def gone_to(self, address: str) -> dict[str, str]:
@@ -56,6 +60,7 @@ class StandIn:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         place = {"/shop/.well-known/openid-configuration": self._about, "/keys": self._keys, "/token": self._token}
+        place["/me"] = lambda _: httpx.Response(200, json=self.besides)
         return place[request.url.path](request)
 
     def _about(self, _request: httpx.Request) -> httpx.Response:
@@ -73,7 +78,7 @@ class StandIn:
         now = int(time.time())
         usual = {"iss": ISSUER, "aud": "counterfoil", "iat": now, "exp": now + 300, "nonce": self.asked["nonce"]}
         claims = {name: value for name, value in {**usual, **self.claims}.items() if value is not None}
-        return httpx.Response(200, json={"id_token": self.signed(claims)})
+        return httpx.Response(200, json={"id_token": self.signed(claims), "access_token": "one"})
 
 
 async def come_back(store: Store, stand_in: StandIn, to: str = "/console/", **changed: str) -> httpx.Response:
@@ -84,6 +89,9 @@ async def come_back(store: Store, stand_in: StandIn, to: str = "/console/", **ch
     desk.more["oidc"] = Provider(rules, f"{HUB}/admin/v1/sign-in/back", httpx.MockTransport(stand_in))
     async with client_of(desk, at=HUB) as client:
         gone = await client.get("/sign-in/elsewhere", params={"to": to})
+        for cookie in gone.headers.get_list("set-cookie"):
+            assert cookie.startswith("__Host-counterfoil-sign-in=")
+            assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/", "Max-Age=600"} <= set(cookie.split("; "))
         if gone.status_code != 303:
             return gone
         back = await client.get("/sign-in/back", params={**stand_in.gone_to(gone.headers["location"]), **changed})
@@ -107,6 +115,58 @@ async def test_somebody_signs_in_at_the_provider_and_is_what_its_claim_says(stor
     assert [row["act"] for row in await audit.listing(store)] == ["sign-in", "sign-in", "user.added"]
 
 
+async def test_an_issuer_that_ends_in_a_slash_is_taken_to_the_letter(store: Store) -> None:
+    stand_in = StandIn()
+    stand_in.about = {"issuer": f"{ISSUER}/"}
+    assert (await come_back(store, stand_in)).status_code == 401
+    stand_in.claims["iss"] = f"{ISSUER}/"
+    assert (await come_back(store, stand_in)).json()["name"] == "mia"
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+async def test_the_secret_is_told_in_the_way_that_the_provider_takes(method: str, store: Store) -> None:
+    oidc = CONSOLE["sign_in"]["oidc"]
+    rules = Oidc.model_validate({**oidc, "client_id": "our hub", "client_secret": Secret("50% & more")})
+    asked: list[httpx.Request] = []
+    stand_in = StandIn()
+    stand_in.about = {"token_endpoint_auth_methods_supported": [method]}
+
+    def heard(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(400) if request.method == "POST" else stand_in(request)
+
+    with pytest.raises(Untrusted):
+        await Provider(rules, HUB, httpx.MockTransport(heard)).claims(Try(), "a code")
+    form = {name: values[0] for name, values in parse_qs(asked[-1].content.decode()).items()}
+    in_head = base64.b64decode(asked[-1].headers.get("authorization", "Basic ").partition(" ")[2]).decode()
+    told = {"client_secret_basic": ("our+hub:50%25+%26+more", None), "client_secret_post": ("", "50% & more")}
+    assert (in_head, form.get("client_secret")) == told[method]
+
+
+async def test_what_the_token_does_not_say_is_asked_for_and_counts_only_if_it_is_of_the_same_person(
+    store: Store,
+) -> None:
+    stand_in = StandIn()
+    told = {"realm": stand_in.claims.pop("realm"), "preferred_username": "eve"}
+    stand_in.about = {"userinfo_endpoint": "https://login.test/me"}
+    for stand_in.besides in ({}, {**told, "sub": "8"}):
+        assert (await come_back(store, stand_in)).status_code == 401
+    stand_in.besides = {**told, "sub": "7"}
+    assert (await come_back(store, stand_in)).json()["name"] == "mia"
+
+
+async def test_a_browser_is_told_in_words_why_it_is_not_in_and_a_link_puts_no_words_there(store: Store) -> None:
+    desk = desk_of(store, console=CONSOLE, public_url=HUB)
+    async with client_of(desk, at=HUB) as client:
+        back = await client.get("/sign-in/back", headers={"accept": "text/html"})
+    where, _, said = back.headers["location"].partition("?said=")
+    assert (back.status_code, where) == (303, "/console/sign-in")
+    assert "begin again" in await said_before(desk, said)
+    key = await signing.key(store, "sign-in")
+    forged = signing.sign(key, "Call 0900", int(time.time()) + 60)
+    assert [await said_before(desk, text) for text in ("", "Call 0900", forged)] == ["", "", ""]
+
+
 CLAIMS: dict[str, dict[str, Any]] = {
     "of another issuer": {"iss": "https://login.test/other"},
     "for another application": {"aud": "somebody-else"},
@@ -117,9 +177,8 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "of another try": {"nonce": "another"},
     "without a nonce": {"nonce": None},
     "of nobody": {"sub": None},
-    "of who is nothing here": {"realm": {"groups": ["others"]}},
-    "without the claim": {"realm": None},
 }
+NOBODY_HERE = ({"realm": {"groups": ["others"]}}, {"realm": None})
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -129,6 +188,20 @@ async def test_a_token_that_is_not_for_this_sign_in_does_not_count(store: Store,
     answer = await come_back(store, stand_in)
     assert (answer.status_code, answer.json()["type"]) == (401, "/admin/v1/problems/sign_in_refused")
     assert await users.all_of(store) == []
+    assert await audit.listing(store) == []
+
+
+@pytest.mark.parametrize("claims", NOBODY_HERE)
+async def test_who_is_somebody_there_and_nothing_here_stays_out_and_that_is_kept(
+    store: Store, claims: dict[str, Any]
+) -> None:
+    stand_in = StandIn()
+    stand_in.claims |= claims
+    answer = await come_back(store, stand_in)
+    assert (answer.status_code, "gives you a role" in answer.json()["detail"]) == (401, True)
+    assert await users.all_of(store) == []
+    [row] = await audit.listing(store)
+    assert (row["act"], row["detail"]["who"]) == ("sign-in.refused", "7")
 
 
 def _unsigned(claims: dict[str, Any]) -> str:

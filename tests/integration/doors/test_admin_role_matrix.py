@@ -25,6 +25,7 @@ OPEN_TO_ANYBODY = {
     ("GET", "/admin/v1/problems/{code}"),
     ("GET", "/admin/v1/sign-in/elsewhere"),
     ("GET", "/admin/v1/sign-in/back"),
+    ("GET", "/admin/v1/sign-out/elsewhere"),
 }
 """What nobody in particular may ask: signing in, whether the hub is there, and what a refusal means."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from urllib.parse import quote
 
+import pyarrow.parquet as pq
 import pytest
 from tests.admin_stage import cheap_passwords, client_of, somebody, token_for
 from tests.conftest import ON_SQLITE
-from tests.fakes import ERP, FLOWS, SHOP, House, payload, rows_of, subject, until
+from tests.fakes import ERP, FLOWS, SHOP, House, at, payload, rows_of, subject, until
 
 from counterfoil.doors.admin.context import Admin
 from counterfoil.hub import schema
@@ -51,6 +53,7 @@ async def test_every_view_shows_people_only_to_who_may_see_them(store: Store, mo
         "/flows",
         "/systems",
         "/reports?days=2",
+        "/reports/causes/parquet",
         "/reports/causes/csv",
     ]
     shown = {}
@@ -63,6 +66,8 @@ async def test_every_view_shows_people_only_to_who_may_see_them(store: Store, mo
             cases = answers[7].json()
             assert [(c["subject"], c["status"]) for c in cases["cases"]] == [(subject(2), "open")]
             assert answers[8].json()[0]["system"] == ERP
+            (cause,) = pq.read_table(io.BytesIO(answers[-2].content)).to_pylist()
+            assert (cause["reason"], cause["opened"], cause["open"]) == ("unknown_sku", 1, 1)
             assert answers[-1].text.splitlines()[1].split(",")[1:] == ["unknown_sku", "1", "1"]
     for secret in ("ada@mail", "rue Haute", "ring Ada"):
         assert secret in "".join(shown[Role.OPERATOR])
@@ -75,7 +80,14 @@ async def test_what_is_not_there_and_what_cannot_be_read_is_said(store: Store, m
     house = await house_of(store)
     await somebody(store, "op", [Role.OPERATOR])
     async with client_of(desk_of(house), await token_for(store, "op")) as client:
-        for path in ("/journeys/shop:order:99", "/receipts/99", "/events/x", "/customers/x", "/reports/x/csv"):
+        for path in (
+            "/journeys/shop:order:99",
+            "/receipts/99",
+            "/events/x",
+            "/customers/x",
+            "/reports/x/csv",
+            "/reports/causes/xls",
+        ):
             assert (await client.get(path)).status_code == 404
         for path in ("/search?text=x&thing=cat", "/search?text=N1&thing=order&after=here", "/reports?days=0"):
             assert (await client.get(path)).status_code == 422
@@ -113,16 +125,23 @@ async def test_an_operator_stops_a_stream_and_lets_it_go_on(store: Store, monkey
 
 
 @ON_SQLITE
-async def test_a_replay_says_first_what_it_would_do(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_money_that_waits_is_listed_by_kind_and_currency_and_had_as_a_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cheap_passwords(monkeypatch)
-    house = await house_of(store)
-    await somebody(store, "mara", [Role.OPERATOR])
-    chosen = {"types": ["order.placed"], "subject": subject(1)}
-    async with client_of(desk_of(house), await token_for(store, "mara")) as client:
-        dry = (await client.post("/replay", json=chosen)).json()
-        assert (dry["deliveries"], dry["by_operation"], dry["done"]) == (1, {"erp.accept_order": 1}, None)
-        assert [r for r in await rows_of(store, schema.delivery) if r["subject"] == subject(1)] == []
-        done = (await client.post("/replay", json={**chosen, "dry_run": False})).json()
-        assert done["done"] == 1
-    await house.work()
-    assert house.erp.history.count(("accept_order", subject(1))) == 2
+    house = House(store, FLOWS)
+    house.erp.always |= {subject(n): rejected("unmapped_payment", "No journal.", "Add a row.") for n in (1, 2)}
+    await house.hear(*(payload(n, paid=at(0), payment=f"ch_{n}", total=f"{n}.10") for n in (1, 2)))
+    await somebody(store, "vera", [Role.VIEWER])
+    async with client_of(desk_of(house), await token_for(store, "vera")) as client:
+        found = (await client.get("/money?kind=payment&currency=EUR&limit=1&offset=1")).json()
+        assert [(s["kind"], s["currency"], s["count"], s["amount"]) for s in found["sums"]] == [
+            ("payment", "EUR", 2, "3.20")
+        ]
+        assert (found["of"], [i["amount"] for i in found["items"]]) == (2, ["2.10"])
+        assert (await client.get("/today")).json()["money"] == found["sums"]
+        assert (await client.get("/money?kind=refund")).json()["of"] == 0
+        rows = (await client.get("/money/csv")).text.splitlines()
+        assert [row.split(",")[6] for row in rows] == ["reference", "ch_1", "ch_2"]
+        assert (await client.get("/money/pdf")).status_code == 404
+        assert (await client.get("/money?kind=tax")).status_code == 422

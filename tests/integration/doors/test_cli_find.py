@@ -1,4 +1,4 @@
-"""`counterfoil find`, `flows`, `pause`, `resume` and `report`: what people type, and what a program reads."""
+"""`counterfoil find`, `flows`, `pause`, `resume`, `report` and `money`: what people type, and what a program reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.command import counterfoil
 from tests.fakes import SHOP, order
 
@@ -44,7 +45,8 @@ async def fill(url: str) -> None:
     store = await open_store(url)
     process = orders(OrderChoices(), None)
     for number in range(100, 112):
-        placed = order(id=str(number), email="ada@mail.example")
+        paid = {"paid": "2026-11-02T09:05:00+00:00", "payment": "ch_1"} if number == 100 else {}
+        placed = order(id=str(number), email="ada@mail.example", **paid)
         decision = process.interpret(None, Observed("order", placed.id, "1", placed), "webhook")
         async with store.write() as connection:
             known = records.Known("1", "", placed.model_dump(mode="json"), decision.stage)
@@ -89,20 +91,48 @@ def test_a_stream_is_stopped_shown_and_let_go(file: Path) -> None:
     assert "paused already" in told(file, "pause", "odoo.accept_order")
     assert "stocktaking" in told(file, "flows")
     assert read(file, "status")["paused"] == {"odoo, stream order": "stocktaking"}
+    assert "1 waiting because it is paused" in told(file, "drain", "odoo.accept_order", code=1)
     assert "is not paused by that name" in told(file, "resume", "odoo", code=1)
     assert "Goes on: odoo, stream order." in told(file, "resume", "odoo.accept_order")
     assert read(file, "status")["paused"] == {}
+    drained = read(file, "drain", "odoo.accept_order", "--no-wait")
+    assert (drained["left"], drained["state"]) == (1, "going")
     assert "there are: shop, odoo" in told(file, "pause", "crm", code=2)
     assert read(file, "pause", "shop", "--drain")["stream"] == "", "nothing is queued there, so nothing is waited for"
 
 
-def test_a_report_is_a_table_json_or_csv(file: Path) -> None:
+def test_a_report_is_a_table_json_or_a_file(file: Path) -> None:
     (row,) = read(file, "report", "throughput", "--days", "2")
     assert (row["system"], row["placed"]) == (SHOP, 12)
-    (head, values) = csv.reader(io.StringIO(told(file, "report", "throughput", "--csv")))
+    (head, values) = csv.reader(io.StringIO(told(file, "report", "throughput", "--format", "csv")))
     assert dict(zip(head, values, strict=True))["placed"] == "12"
     assert "the last 7 days" in told(file, "report", "throughput")
     assert "there are: throughput, promises, causes" in told(file, "report", "money", code=2)
+
+
+def test_money_that_waits_is_listed_and_exported(file: Path) -> None:
+    found = read(file, "money")
+    assert [(s["kind"], s["count"], s["amount"], s["currency"]) for s in found["sums"]] == [
+        ("payment", 1, "12.00", "EUR")
+    ]
+    assert [(i["order"], i["reference"], i["operation"]) for i in found["items"]] == [
+        ("shop:order:100", "ch_1", "odoo.accept_order")
+    ]
+    assert "12.00 EUR" in told(file, "money", "--kind", "payment", "--currency", "EUR")
+    assert "Nothing waits." in told(file, "money", "--kind", "refund")
+    (head, values) = csv.reader(io.StringIO(told(file, "money", "--format", "csv")))
+    assert dict(zip(head, values, strict=True))["amount"] == "12.00"
+
+
+def test_alerts_say_where_their_runbooks_are_read(file: Path) -> None:
+    def with_(more: str) -> set[str]:
+        file.write_text(file.read_text() + more)
+        (group,) = yaml.safe_load(told(file, "alerts"))["groups"]
+        return {rule["annotations"]["runbook_url"].rpartition("/")[0] for rule in group["rules"]}
+
+    assert with_("") == {"docs/runbooks"}
+    assert with_("public_url: https://hub.example\n") == {"https://hub.example/console/runbooks"}
+    assert with_("notify: {runbooks: 'https://docs.example/on-call/'}\n") == {"https://docs.example/on-call"}
 
 
 def test_show_finds_the_same(file: Path) -> None:

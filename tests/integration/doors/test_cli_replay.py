@@ -8,6 +8,9 @@ import pytest
 from tests.command import also, counterfoil
 from tests.integration.doors.conftest import Scene, at_rest, until
 
+from counterfoil.hub import replay, replays
+from counterfoil.hub.replay import Choice
+
 
 async def carried_out(scene: Scene) -> int:
     """One order, all the way into Odoo; its number."""
@@ -18,7 +21,7 @@ async def carried_out(scene: Scene) -> int:
     return number
 
 
-async def test_replay_shows_first_and_then_changes_nothing_that_stands(scene: Scene) -> None:
+async def test_replay_shows_first_changes_nothing_that_stands_and_goes_on_in_the_hub(scene: Scene) -> None:
     number = await carried_out(scene)
     about = f"web:order:{number}"
     before = scene.in_odoo(number)
@@ -32,23 +35,37 @@ async def test_replay_shows_first_and_then_changes_nothing_that_stands(scene: Sc
     assert json.loads((await also(*arguments)).stdout)["replayed"] == 1
     async with scene.hub() as running:
         await at_rest(running, scene)
+        store, chosen = running.store, Choice(subject=about)
+        slow = await replays.begin(store, chosen, replay.Plan(), "ada", rate=0.001)
+        jobs = json.loads((await also("replays", "--stop", str(slow), "-b", scene.file, "--json")).stdout)
+        assert [(job["state"], job["choice"]) for job in jobs if job["number"] == slow] == [
+            ("stopped", {"subject": about})
+        ]
+        assert await replays.begin(store, chosen, replay.Plan(), "ada") == slow  # now at once; the hub takes it up
+
+        async def over() -> bool:
+            return (await replays.get(store, slow)).state == "done"
+
+        await until(over)
+        await at_rest(running, scene)
     assert scene.in_odoo(number) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
-        ((), "Say which", 2),
-        (("--type", "order.shipped"), "there are: ", 2),
-        (("--from", "yesterday"), "2025-01-01", 2),
-        (("--type", "order.placed", "--rate", "fast"), "such as 5/s", 2),
-        (("--system", "nowhere"), "there are: web, odoo", 1),
+        (("replay",), "Say which", 2),
+        (("replay", "--type", "order.shipped"), "there are: ", 2),
+        (("replay", "--from", "yesterday"), "2025-01-01", 2),
+        (("replay", "--type", "order.placed", "--rate", "fast"), "such as 5/s", 2),
+        (("replay", "--system", "nowhere"), "there are: web, odoo", 1),
+        (("replays", "--stop", "99"), "There is no replay 99.", 1),
     ],
 )
 def test_what_cannot_be_replayed_is_said_with_a_remedy(
     scene: Scene, arguments: tuple[str, ...], said: str, code: int
 ) -> None:
-    done = counterfoil("replay", *arguments, "-b", scene.file, code=code)
+    done = counterfoil(*arguments, "-b", scene.file, code=code)
     assert said in " ".join(done.stderr.replace("│", " ").split())
 
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,8 +25,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import console_stage
 from tests.console_stage import Stage
-from tests.fakes import ERP, House, payload, subject
+from tests.fakes import ERP, House, at, payload, subject, until
 
+from counterfoil.doors.admin import views
 from counterfoil.doors.console.markup import breakable, table, tag
 from counterfoil.doors.console.opening import within
 from counterfoil.hub.access import users
@@ -35,7 +37,7 @@ from counterfoil.hub.store import Store
 
 ORDER = subject(1)
 PAGES = ("", "/counterfoil?q=1", f"/counterfoil/{ORDER}", "/exceptions", "/exceptions/1", "/flows", "/systems")
-PAGES += (f"/systems/{ERP}", "/blueprint", "/reports?days=7")
+PAGES += (f"/systems/{ERP}", "/blueprint", "/reports?days=7", "/money", "/runbooks", "/runbooks/tax")
 TEXT = st.text() | st.text(st.sampled_from("<>&;\"'/!-=#abltxg "))
 ELSEWHERE = re.compile(r"""(?:src|href|action)=["']([^"']+)|url\(["']?([^"')]+)|"(/[^"]*\.(?:m?js|css))""")
 
@@ -47,7 +49,7 @@ async def stage_on(file: Path) -> AsyncIterator[Stage]:
     house = House(store)
     house.erp.always[ORDER] = Outcome(Kind.REJECTED, "no_such_sku", "Order 1 has a SKU that nobody knows.")
     try:
-        await house.hear(payload(1))
+        await house.hear(payload(1, paid=at(0)))
         async with console_stage.opened(house) as stage:
             yield stage
     finally:
@@ -100,6 +102,27 @@ async def test_every_page_is_there_for_a_viewer_under_a_strict_policy_and_from_t
     assert not os.path.exists(".nicegui")  # noqa: ASYNC240
 
 
+async def test_each_number_of_today_leads_to_the_list_of_just_that(stage: Stage) -> None:
+    await stage.user("otto", Role.OPERATOR)
+    said = "a SKU that nobody knows"
+    async with stage.signed_in("otto") as client:
+
+        async def text(address: str) -> str:
+            answer = await client.get(address)
+            assert answer.status_code == 200, address
+            return unescape(unescape(answer.text).replace("\\", ""))
+
+        today = await text("/console")
+        found = set(re.findall(r'href="(/console/[^"]*\?[^"]*)"', today))
+        of_class, of_money = "/console/exceptions?owner=shop-manager&outcome=rejected", "/console/money?kind=payment"
+        assert {of_class, f"{of_money}&currency=EUR"} <= found
+        pages = {address: await text(address) for address in found}
+        assert said in pages[of_class]
+        assert said not in await text(of_class.replace("rejected", "bug"))
+        assert "12.00 EUR" in pages[f"{of_money}&currency=EUR"]
+        assert ORDER not in await text(f"{of_money}&currency=SEK")
+
+
 async def test_what_somebody_may_not_do_is_not_offered_and_who_may_is_asked_for_it(stage: Stage) -> None:
     await stage.user("vera", Role.VIEWER)
     await stage.user("otto", Role.OPERATOR)
@@ -133,6 +156,35 @@ async def test_an_act_of_an_open_page_is_checked_against_what_the_person_may_do_
     assert [(e["status"], e["closed_by"], e["note"]) for e in await stage.exceptions()] == [
         ("skipped", "otto", "not wanted")
     ]
+
+
+async def test_a_page_that_its_reader_has_left_is_not_kept_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    look = views.today
+
+    async def noted(desk: Any, person: Any, zone: str) -> Any:
+        asked.append(person.name)
+        return await look(desk, person, zone)
+
+    async def asked_by(*logins: str) -> bool:
+        return all(asked.count(login) > 3 for login in logins)
+
+    for login in ("vera", "otto"):
+        await stage.user(login, Role.VIEWER)
+    async with stage.signed_in("vera") as vera, stage.signed_in("otto") as otto:
+        await vera.get("/console")  # loads the pages
+        monkeypatch.setattr(views, "today", noted)
+        monkeypatch.setattr(sys.modules["counterfoil.doors.console.today"], "AGAIN", 0.02)
+        hers, his = (await vera.get("/console")).text, (await otto.get("/console")).text
+        async with connected(stage, otto, his):
+            async with connected(stage, vera, hers):
+                await until(lambda: asked_by("vera", "otto"))
+            left = sys.modules["nicegui"].Client.instances[client_id(hers)]
+            while left.has_socket_connection:  # noqa: ASYNC110 - the server's side of it
+                await asyncio.sleep(0.01)
+            asked.clear()
+            await until(lambda: asked_by("otto"))
+    assert asked.count("vera") <= 1  # one was under way
 
 
 async def test_what_comes_from_a_page_of_another_site_is_refused(stage: Stage) -> None:
@@ -258,10 +310,11 @@ def client_id(page: str) -> str:
 
 @contextlib.asynccontextmanager
 async def connected(
-    stage: Stage, client: httpx.AsyncClient, page: str, origin: str | None = ""
+    stage: Stage, client: httpx.AsyncClient, page: str, origin: str | None = "", tab: str = ""
 ) -> AsyncIterator[websockets.ClientConnection]:
     """The websocket of a page, past its handshake."""
-    query = f"client_id={client_id(page)}&implicit_handshake=true&tab_id={uuid.uuid4()}&document_id=d&next_message_id=0"
+    query = f"client_id={client_id(page)}&implicit_handshake=true&tab_id={tab or uuid.uuid4()}&document_id=d"
+    query += "&next_message_id=0"
     url = stage.url.replace("http", "ws") + f"/console/_nicegui_ws/socket.io/?EIO=4&transport=websocket&{query}"
     cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     origin = stage.url if origin == "" else origin
@@ -273,8 +326,9 @@ async def connected(
 
 
 async def act(socket: websockets.ClientConnection, page: str, fields: Mapping[str, str]) -> None:
-    """What a form of the first part that listens sends."""
-    number, listener = listeners(page)[0]
+    """What the form to close an exception sends."""
+    shown = {int(number): str(element.get("props")) for number, element in elements(page).items()}
+    [(number, listener)] = [(n, listener) for n, listener in listeners(page) if 'name="status"' in shown[n]]
     message = {"id": number, "client_id": client_id(page), "listener_id": listener}
     await socket.send("42" + json.dumps(["event", {**message, "args": [json.dumps({"detail": fields})]}]))
 

@@ -54,10 +54,10 @@ async def test_the_log_says_which_order_and_never_whose(store: Store, capsys: py
     worker = house.worker()
     real = worker.carrier._keep_outcomes
 
-    async def broken(pairs: Any, started: float) -> None:
+    async def broken(pairs: Any, *more: Any) -> None:
         if pairs[0][0].subject == "shop:order:4":
             raise RuntimeError("the disk is on fire\nwith " + PERSONAL[0])
-        await real(pairs, started)
+        await real(pairs, *more)
 
     worker.carrier._keep_outcomes = broken  # type: ignore[method-assign]
     await worker.dispatch()

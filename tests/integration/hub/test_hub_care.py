@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from tests.fakes import ERP, SHOP, Fake, House, blueprint, failing, hasten, payload, raw, rows_of, subject, until
 
-from counterfoil.hub import care, poller, schema
+from counterfoil.hub import care, poller, schedule, schema
 from counterfoil.hub.contract import Finding, Kind, Mark
 from counterfoil.hub.store import Store
 
@@ -148,16 +148,19 @@ def test_the_hurry_follows_from_the_tightest_promise(flows: str, seconds: float 
     assert care.hurry(blueprint(flows), SHOP) == seconds
 
 
-async def next_poll(store: Store) -> float:
-    """Seconds until the shop's orders are polled again."""
+async def next_poll(store: Store, feed: str = "orders") -> float:
+    """Seconds until the shop's orders are polled again, or whatever else has its turn."""
     async with store.read() as connection:
-        due = sa.select(schema.cursor.c.next_at - store.now).where(schema.cursor.c.feed == "orders")
+        due = sa.select(schema.cursor.c.next_at - store.now).where(schema.cursor.c.feed == feed)
         return float(await connection.scalar(due) or 0.0)
 
 
 async def test_while_webhooks_are_ill_the_feeds_are_polled_within_the_promise(store: Store) -> None:
-    """And in their own time again once they are well. case: F07"""
+    """And in their own time again once they are well. The doctor has nothing to do with it. case: F07"""
     shop = Fake(SHOP)
+    rare: Any = {"system": SHOP, "feed": schedule.DOCTOR, "value": {}, "next_at": store.now + 3600}
+    async with store.write() as connection:
+        await connection.execute(sa.insert(schema.cursor).values(rare))
     shop.changes, shop.every = [raw(payload(1))], 600.0
     (feed,) = shop.feeds
     await poller.poll_once(store, SHOP, feed, hurry=5.0)
@@ -165,6 +168,7 @@ async def test_while_webhooks_are_ill_the_feeds_are_polled_within_the_promise(st
     shop.cared = [OFF]
     await care.care_once(store, SHOP, shop, hurry=5.0)
     assert await next_poll(store) <= 0, "what lay far ahead is pulled near"
+    assert await next_poll(store, schedule.DOCTOR) > 0
     await poller.poll_once(store, SHOP, feed, hurry=5.0)
     assert await next_poll(store) == pytest.approx(5, abs=2)
     await look(store, shop, WELL)

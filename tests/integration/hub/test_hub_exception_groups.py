@@ -74,6 +74,18 @@ async def test_of_an_owner_only_what_is_theirs_is_counted(store: Store) -> None:
     assert (theirs.count, theirs.owners, dict(theirs.stakes)) == (1, ("buyer",), {"EUR": Decimal("12.00")})
 
 
+async def test_of_a_class_only_what_came_of_that_is_counted_with_its_money(store: Store) -> None:
+    """Where Today's figures by owner and class lead."""
+    await refused(store, 3)
+    async with store.write() as connection:
+        one = sa.update(schema.exception).where(schema.exception.c.subject == subject(1))
+        await connection.execute(one.values(outcome="misconfigured"))
+    for outcome, count, stake in (("misconfigured", 1, "12.00"), ("rejected", 2, "24.00"), ("", 3, "36.00")):
+        ((group,), of) = await exceptions.groups(store, "shop-manager", outcome=outcome)
+        assert (group.count, dict(group.stakes), of) == (count, {"EUR": Decimal(stake)}, 1)
+    assert await exceptions.groups(store, outcome="bug") == ([], 0)
+
+
 async def test_what_an_older_version_opened_is_grouped_too(store: Store) -> None:
     house = await refused(store, 3)
     (one, *_) = await house.exceptions()

@@ -6,7 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from counterfoil.blueprint import Blueprint
 from counterfoil.blueprint.explaining import Taken
+from counterfoil.blueprint.explaining import measured as told
 from counterfoil.hub.measuring import measured
 from counterfoil.hub.schema import delivery_log, exception
 from counterfoil.hub.store import Store
@@ -46,6 +48,14 @@ async def test_what_failed_is_of_another_time_or_had_no_promise_does_not_count(s
     (taken,) = (await measured(store, 30)).operations.values()
     assert taken == Taken(1, *[taken.p50] * 3, promised=0, late=0)
     assert round(taken.p50, 3) == 2.0
+
+
+async def test_of_a_large_store_only_the_newest_tries_are_looked_at_and_it_says_so(store: Store) -> None:
+    await keep(store, [delivered(float(took), ago=float(took) / 100) for took in range(1, 6)])
+    found = await measured(store, 30, newest=2)
+    taken = found.operations["erp.accept_order"]
+    assert (taken.count, round(taken.p99, 3)) == (2, 2.0)
+    assert any("newest 2 tries" in text for text in told(Blueprint(systems={}), found) if isinstance(text, str))
 
 
 async def test_exceptions_are_counted_by_reason(store: Store) -> None:

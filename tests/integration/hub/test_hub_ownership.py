@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests import fakes
-from tests.fakes import House, payload, rows_of
+from tests.fakes import House, payload, replayed, rows_of
 from tests.owned_customers import ERP, NUMBERS, SHOP, Pair
 
 from counterfoil.blueprint.ownership import Ownership
@@ -302,7 +302,7 @@ async def test_an_old_event_told_again_writes_what_its_teller_owns_now(store: St
     now = Pair(store, DROP)
     now.books[ERP].edit("phone", "8")
     choice = replay.Choice(types=("customer.changed",), source=SHOP, system=ERP, newest_only=True)
-    await replay.run(store, now.blueprint, {f"{n}.update_customer": "customer" for n in now.books}, choice)
+    await replayed(store, now.blueprint, {f"{n}.update_customer": "customer" for n in now.books}, choice)
     await now.work()
     assert (now.erp["name"], now.erp["phone"]) == ("Berta", "8")
 

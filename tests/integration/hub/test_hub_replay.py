@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.fakes import ERP, FLOWS, SHOP, House, assert_one_status, at, order, payload, rows_of, stock_level, subject
+from tests.fakes import (
+    ERP,
+    FLOWS,
+    SHOP,
+    House,
+    assert_one_status,
+    at,
+    order,
+    payload,
+    replayed,
+    rows_of,
+    stock_level,
+    subject,
+    until,
+)
 
-from counterfoil.hub import replay, schema
+from counterfoil.hub import replay, replays, schema
 from counterfoil.hub.contract import rejected
-from counterfoil.hub.replay import Choice, Progress
+from counterfoil.hub.replay import Choice
+from counterfoil.hub.replays import Job
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import streams_of
 from counterfoil.retail.events import at_utc
@@ -44,9 +60,9 @@ async def plan(house: House, **choice: Any) -> replay.Plan:
     return await replay.plan(house.store, house.blueprint, streams(house), Choice(**choice))
 
 
-async def run(house: House, choice: Choice, **more: Any) -> Progress:
+async def run(house: House, choice: Choice, **more: Any) -> Job:
     """The real one."""
-    return await replay.run(house.store, house.blueprint, streams(house), choice, **more)
+    return await replayed(house.store, house.blueprint, streams(house), choice, **more)
 
 
 async def test_a_dry_run_says_what_would_be_done_and_does_nothing(house: House) -> None:
@@ -55,7 +71,7 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(house: House) 
     assert found.by_operation == {"erp.accept_order": 3, "erp.cancel_order": 1, "shop.publish_stock": 2}
     assert (found.events, found.deliveries, found.unfinished) == (6, 6, 0)
     assert set(found.sample) == {subject(1), subject(2), subject(3), "erp:variant:1"}
-    assert await rows_of(house.store, schema.delivery) == await rows_of(house.store, schema.cursor) == []
+    assert await rows_of(house.store, schema.delivery) == await rows_of(house.store, schema.replay) == []
 
 
 @pytest.mark.parametrize(
@@ -96,7 +112,7 @@ async def test_a_time_range_is_by_when_it_was_recorded(house: House) -> None:
 async def test_a_run_carries_out_again_with_the_newest_state_and_makes_nothing_twice(house: House) -> None:
     done = await run(house, Choice())
     await house.work()
-    assert done == Progress(6, 6)
+    assert (done.state, done.events, done.deliveries, done.planned_deliveries) == ("done", 6, 6, 6)
     assert sorted(set(house.erp.made)) == sorted(house.erp.made)
     stock = house.shop.items[-1]
     assert stock.data["state"]["places"][0]["on_hand"] == "2"
@@ -117,7 +133,7 @@ async def test_what_is_still_on_its_way_is_left_alone(house: House) -> None:
     await house.hear(payload(4))
     found = await plan(house, subject=subject(4))
     assert (found.deliveries, found.unfinished) == (0, 1)
-    assert await run(house, Choice(subject=subject(4))) == Progress(0, 0)
+    assert (await run(house, Choice(subject=subject(4)))).deliveries == 0
     assert len(await rows_of(house.store, schema.delivery)) == 1
     await assert_one_status(house.store)
 
@@ -131,52 +147,125 @@ async def test_a_replay_makes_no_promise(store: Store) -> None:
 
 async def test_it_goes_at_the_rate_it_is_given(house: House) -> None:
     """Six deliveries at twenty a second: not before a quarter of a second, and it says how far it is."""
-    told: list[Progress] = []
+    told: list[Job] = []
     began = time.monotonic()
     await run(house, Choice(), rate=20, progress=told.append)
     assert time.monotonic() - began >= 0.25
-    assert told[-1] == Progress(6, 6)
+    assert (told[-1].state, told[-1].events, told[-1].deliveries) == ("running", 6, 6)
+
+
+class Cut:
+    """Interrupts a run once it has told so often how far it is."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.told = after, list[Job]()
+
+    def __call__(self, job: Job) -> None:
+        self.told.append(job)
+        if len(self.told) == self.after:
+            raise KeyboardInterrupt
 
 
 async def test_a_run_that_was_stopped_goes_on_where_it_was(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "CHUNK", 2)
-    told: list[Progress] = []
-
-    def stops(progress: Progress) -> None:
-        told.append(progress)
-        if len(told) == 2:
-            raise KeyboardInterrupt
-
+    cut = Cut(2)
     with pytest.raises(KeyboardInterrupt):
-        await run(house, Choice(), progress=stops)
-    (kept,) = await rows_of(house.store, schema.cursor, system="hub")
+        await run(house, Choice(), progress=cut, who="ada")
+    (kept,) = await replays.listing(house.store)
     before = len(await rows_of(house.store, schema.delivery))
-    assert (before, kept["value"]["deliveries"]) == (told[-1].deliveries, told[-1].deliveries)
+    assert (kept.state, kept.ended_by, kept.worked_on) == ("stopped", "ada", False)
+    assert 0 < before == kept.deliveries == cut.told[-1].deliveries < 6
     await house.work()
     await house.hear(payload(7))  # new since the run began: not its business
-    assert (await run(house, Choice())).deliveries == 6
+    done = await run(house, Choice())
+    assert (done.number, done.deliveries, done.state) == (kept.number, 6, "done")
     assert len(await rows_of(house.store, schema.delivery)) == 6 - before
-    assert await rows_of(house.store, schema.cursor, system="hub") == []
 
 
 async def test_it_can_be_told_to_begin_anew(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "CHUNK", 2)
-
-    def stops(_progress: Progress) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        await run(house, Choice(), progress=stops)
+        await run(house, Choice(), progress=Cut(2))
     await house.work()
     await run(house, Choice(), anew=True)
     assert len(await rows_of(house.store, schema.delivery)) == 6
+    assert [job.state for job in await replays.listing(house.store)] == ["done", "stopped"]
+
+
+async def test_a_running_hub_takes_up_what_nobody_works_on_and_each_event_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hubs; a third one died in the middle of a job, whose lease has run out; another is told to stop."""
+    monkeypatch.setattr(replay, "CHUNK", 1)
+    monkeypatch.setattr(replays, "EVERY", 0.02)
+    planned = await plan(house)
+    number = await replays.begin(house.store, Choice(), planned, "ada")
+    assert await replays._step(house.store, house.blueprint, streams(house), number, "died") == 0.0
+    assert await replays._step(house.store, house.blueprint, streams(house), number, "another") is None
+    assert (await replays.get(house.store, number)).worked_on
+    async with house.store.write() as connection:
+        await connection.execute(sa.update(schema.replay).values(lease_until=house.store.now - 1))
+    end = asyncio.Event()
+    hubs = [
+        asyncio.create_task(replays.run(house.store, house.blueprint, streams(house), end)),
+        asyncio.create_task(replays.run(house.store, house.blueprint, streams(house), end)),
+    ]
+
+    async def ended() -> bool:
+        return (await replays.get(house.store, number)).state == "done"
+
+    await until(ended)
+    assert (await replays.get(house.store, number)).deliveries == 6
+    slow = await replays.begin(house.store, Choice(source=SHOP), planned, "ada", rate=0.001)
+
+    async def in_hand() -> bool:
+        return (await replays.get(house.store, slow)).worked_on
+
+    async def given_back() -> bool:
+        return not await in_hand()
+
+    await until(in_hand)
+    assert await replays.stop(house.store, slow, "tom")
+    assert not await replays.stop(house.store, slow, "tom")
+    end.set()
+    for hub in hubs:  # as the hub does when it ends: whatever is out then is given back
+        hub.cancel()
+    await asyncio.gather(*hubs, return_exceptions=True)
+    await until(given_back)
+    left = await replays.get(house.store, slow)
+    assert (left.state, left.ended_by) == ("stopped", "tom")
+    assert await replays.go_on(house.store, slow, "tom")
+    assert (await replays.get(house.store, slow)).state == "running"
+    rows = [(r["event_id"], r["operation"]) for r in await rows_of(house.store, schema.delivery)]
+    assert len(rows) == len(set(rows)) == 6
+    acts = [(r["who"], r["act"]) for r in await rows_of(house.store, schema.audit) if "replay" in r["act"]]
+    assert acts == [("ada", "replay"), ("ada", "replay"), ("tom", "replay.stop"), ("tom", "replay.go_on")]
+
+
+async def test_one_that_breaks_is_over_and_says_where(house: House) -> None:
+    """The blueprint has an operation that no connector knows: no reason to break again and again."""
+    planned = await plan(house)
+    number = await replays.begin(house.store, Choice(), planned, "ada")
+    job = await replays.carry_out(house.store, house.blueprint, {}, number)
+    assert job.state == "failed"
+    assert job.trouble.startswith("KeyError in flows.py:")
+    assert await rows_of(house.store, schema.delivery) == []
+    assert await replays.go_on(house.store, number, "ada")
+    assert (await replays.carry_out(house.store, house.blueprint, streams(house), number)).deliveries == 6
 
 
 async def test_who_had_what_replayed_is_kept(house: House) -> None:
-    await run(house, Choice(types=("order.placed",), system=ERP), who="ada")
+    chosen = Choice(types=("order.placed",), system=ERP, since=at_utc(1.5))
+    job = await run(house, chosen, who="ada")
     (kept,) = await rows_of(house.store, schema.audit)
     assert (kept["who"], kept["act"]) == ("ada", "replay")
-    assert kept["detail"] == {"types": "('order.placed',)", "system": ERP}
+    assert kept["detail"] == {
+        "number": job.number,
+        "types": ["order.placed"],
+        "system": ERP,
+        "since": "1970-01-01T00:00:01.500000+00:00",
+    }
+    assert job.choice == chosen
 
 
 # --- receipts -----------------------------------------------------------------------------------------------------

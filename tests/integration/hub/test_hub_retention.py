@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from tests.fakes import ERP, SHOP, Fake, House, at, failing, payload, rows_of, subject, until
 
 from counterfoil.blueprint import Retention
-from counterfoil.hub import exceptions, replay, retention, schema, timeline
+from counterfoil.hub import draining, exceptions, replay, replays, retention, schema, timeline
 from counterfoil.hub.contract import Kind, rejected
+from counterfoil.hub.pausing import Place
+from counterfoil.hub.replay import Choice
 from counterfoil.hub.store import Store
 from counterfoil.hub.views import search
 
@@ -97,6 +99,26 @@ async def test_a_closed_exception_ages_from_its_end(store: Store) -> None:
     await let_pass(store, 101)
     assert (await purge(store))["exceptions"] == 1
     assert await house.exceptions("skipped") == []
+
+
+async def test_replays_that_are_over_and_rows_that_are_in_force_go_and_what_is_not_stays(store: Store) -> None:
+    planned = replay.Plan()
+    for subject_ in ("old", "new", "going"):
+        number = await replays.begin(store, Choice(subject=subject_), planned, "ada")
+        if subject_ != "going":
+            assert await replays.stop(store, number, "ada")
+    fix = {"likeness": "x", "row": {}, "change": 1, "at": 1.0, "who": "ada"}
+    await draining.begin(store, Place(ERP), "ada")
+    async with store.write() as connection:
+        for done_at in (1.0, None):
+            await connection.execute(sa.insert(schema.exception_fix).values(**fix, done_at=done_at))
+        old = schema.replay.c.name == Choice(subject="old").name
+        await connection.execute(sa.update(schema.replay).where(old).values(ended_at=1.0))
+        await connection.execute(sa.update(schema.drain).values(began_at=1.0))
+    assert await purge(store, dry_run=True) == {"replays": 1, "drains": 1, "fixes": 1}
+    assert await purge(store) == {"replays": 1, "drains": 1, "fixes": 1}
+    assert [job.choice.subject for job in await replays.listing(store)] == ["going", "new"]
+    assert [r["done_at"] for r in await rows_of(store, schema.exception_fix)] == [None]
 
 
 async def test_many_rows_go_in_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.fakes import ERP, House, assert_one_status, failing, hasten, payload, rows_of, subject, until
+from tests.fakes import ERP, House, assert_one_status, failing, hasten, payload, replayed, rows_of, subject, until
 
 from counterfoil.hub import alerts, lanes, pressure, replay, schema, systems, timeline
 from counterfoil.hub.contract import Kind
@@ -125,7 +125,7 @@ async def test_a_replay_waits_as_well(store: Store) -> None:
     await house.hear(payload())
     house = House(store, flow("order.placed", "accept_order", LATER), erp=house.erp)
     house.erp.calls.clear()
-    await replay.run(store, house.blueprint, house.worker().streams, replay.Choice(types=("order.placed",)))
+    await replayed(store, house.blueprint, house.worker().streams, replay.Choice(types=("order.placed",)))
     await settled(house)
     assert house.erp.calls == []
     assert len(await rows_of(store, schema.delivery)) == 1

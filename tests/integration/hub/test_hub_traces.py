@@ -21,8 +21,8 @@ from tests.fakes import ERP, SHOP, House, failing, payload, rows_of
 from counterfoil.blueprint.traces import Traces as Rules
 from counterfoil.doors import traces as door
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import schema, tracing
-from counterfoil.hub.contract import Kind, done
+from counterfoil.hub import outgoing, schema, tracing
+from counterfoil.hub.contract import Failure, Item, Kind, Outcome, done, rejected
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store
 from counterfoil.retail.events import Event, at_utc
@@ -92,6 +92,44 @@ async def test_an_order_is_one_trace_over_a_restart(store: Store) -> None:
     said = str([(s.name, dict(s.attributes), dict(s.resource.attributes)) for s in every])
     for personal in ("ann", "Basse", "MUG", "N1", "shop:order:1"):
         assert personal not in said
+
+
+async def test_of_one_call_for_several_orders_the_first_goes_out_and_the_others_link_to_it(store: Store) -> None:
+    house, process = House(store, CHAIN), Process()
+    carried: list[str] = []
+
+    async def step(item: Item) -> Outcome:
+        carried.append(outgoing.traceparent())
+        return await house.erp.stand(item)
+
+    for number in range(3):
+        house.erp.always[f"shop:order:{number}"] = step
+        await send(house, payload(number))
+    await house.work()
+    first, *others = [s for s in process.memory.get_finished_spans() if s.name == "erp.accept_order"]
+    assert set(carried) == {f"00-{first.context.trace_id:032x}-{first.context.span_id:016x}-01"}
+    assert [[link.context.span_id for link in s.links] for s in others] == [[first.context.span_id]] * 2
+    assert len({s.context.trace_id for s in (first, *others)}) == 3
+    assert outgoing.traceparent() == ""
+
+
+async def test_a_call_that_is_made_again_in_halves_is_told_each_time(store: Store) -> None:
+    """What went out with it has its parent."""
+    house, process = House(store, CHAIN), Process()
+    carried: set[str] = set()
+
+    async def step(item: Item) -> Outcome:
+        carried.add(outgoing.traceparent()[36:52])
+        raise Failure(rejected("bad_row", "no", "mend it"))
+
+    for number in range(2):
+        house.erp.always[f"shop:order:{number}"] = step
+        await send(house, payload(number))
+    await house.work()
+    told = [s for s in process.memory.get_finished_spans() if s.name == "erp.accept_order"]
+    assert len(carried) == 3
+    assert carried < {f"{s.context.span_id:016x}" for s in told}
+    assert {s.attributes["counterfoil.outcome"] for s in told if s.attributes} == {"rejected"}
 
 
 async def test_what_no_webhook_told_begins_a_trace_of_its_own(store: Store) -> None:

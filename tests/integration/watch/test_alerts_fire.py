@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,9 +21,11 @@ from tests.fakes import CATALOGUE, ERP, OPERATIONS, SHOP, Fake, House, at, faili
 from tests.storefront_stage import ROOT, storefront
 
 from counterfoil.blueprint import Catalogue, ConnectorInfo, OperationInfo, parse
+from counterfoil.blueprint.values import Secret
 from counterfoil.doors import metrics as door
+from counterfoil.doors.storefront import app as storefront_app
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import care, poller, schema
+from counterfoil.hub import care, credentials, poller, schema
 from counterfoil.hub.contract import Finding, Kind, Mark, Operation, rejected
 from counterfoil.hub.receipts import GroupCommit
 from counterfoil.hub.store import Store
@@ -139,6 +144,38 @@ async def test_refunds_and_invoices_are_refused(store: Store, watch: Watch) -> N
     watch.ask()
 
 
+async def test_orders_stop_coming(store: Store, watch: Watch) -> None:
+    house = House(store)
+    hub = Scraped(house)
+    for number in range(1, 5, 2):
+        await house.hear(payload(number), payload(number + 1))
+        hub.well.append(await hub.look())
+    watch.a_week_later("OrdersNotArriving", True, hub.well, stops=True)
+    watch.a_week_later("OrdersNotArriving", False, hub.well, stops=False)
+    watch.ask()
+
+
+async def test_the_disk_runs_full_and_a_key_grows_old(
+    store: Store, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(bytes_: int) -> None:
+        monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=bytes_, f_frsize=1))
+
+    house = House(store)
+    hub = Scraped(house)
+    shop = house.blueprint.systems[SHOP].model_copy(update={"settings": {"key": Secret("a key of theirs")}})
+    await credentials.note(store, house.blueprint.model_copy(update={"systems": {SHOP: shop}}))
+    free(50 * 10**9)
+    hub.well = [await hub.look()]
+    free(10**9 // 2)
+    async with store.write() as connection:
+        await connection.execute(sa.update(schema.credential).values(since=store.now - 366 * 86400))
+    hub.ill = [await hub.look()]
+    hub.expect(watch, "DiskFull", 17)
+    hub.expect(watch, "CredentialOld", 70)
+    watch.ask()
+
+
 async def test_what_is_promised_does_not_happen_in_time(store: Store, watch: Watch) -> None:
     within = "  - {on: order.placed, from: shop, do: erp.accept_order, within: 1ms}\n"
     named = "promises: {accepted: {after: order.placed, expect: order.closed, within: 1ms}}\n"
@@ -222,6 +259,24 @@ async def test_channels_are_not_told_and_more_is_sold_than_there_is(store: Store
     await house.tells()
     hub.ill = [await hub.look()]
     hub.expect(watch, "Oversold", 1)
+    watch.ask()
+
+
+async def test_the_storefront_is_slow(store: Store, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with storefront(store, "") as stage:
+        await stage.counts(MUG={"WH": 5})
+        hub = Scraped(stage)
+
+        async def asked(seconds: float) -> tuple[float, str]:
+            clock = itertools.count(0.0, seconds)  # the request takes what the clock goes on by from look to look
+            monkeypatch.setattr(storefront_app, "perf_counter", lambda: next(clock))
+            assert (await stage.client.get(f"{ROOT}/availability/MUG")).status_code == 200
+            return await hub.look()
+
+        hub.well = [await asked(0.001), await asked(0.001)]
+        hub.ill = [await asked(1.5), await asked(1.5)]
+    watch.expect("StorefrontSlow", False, hub.well, 17, goes_on=False)
+    watch.expect("StorefrontSlow", True, hub.ill, 17, goes_on=False)
     watch.ask()
 
 

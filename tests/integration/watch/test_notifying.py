@@ -104,7 +104,7 @@ async def test_what_comes_within_minutes_is_one_message_with_count_first_three_a
     assert mail["To"] == "shop@example.com"
     for words in (mail.get_content(), text, event["payload"]["custom_details"]["text"]):
         assert "About shop:order:1, shop:order:2, shop:order:3 and 2 more." in words
-        assert "docs/runbooks/article-not-found.md" in words
+        assert "https://hub.example/console/runbooks/article-not-found" in words
         assert "https://hub.example/console/exceptions/alike/" in words
 
 
@@ -142,7 +142,9 @@ async def test_pagerduty_is_told_by_its_events_api_and_acknowledged_and_resolved
     trigger = desk.events[0]
     assert {"summary", "source", "severity"} <= trigger["payload"].keys()
     assert (trigger["payload"]["severity"], trigger["payload"]["class"]) == ("warning", "unknown_sku")
-    assert trigger["links"] == [{"href": trigger["client_url"], "text": "Counterfoil"}]
+    runbook = "https://hub.example/console/runbooks/article-not-found"
+    links = [(link["text"], link["href"]) for link in trigger["links"]]
+    assert links == [("Counterfoil", trigger["client_url"]), ("What to do", runbook)]
     assert desk.slack[-1] == "Over: 2 × unknown sku at erp"
     assert len(desk.mails) == 1
     assert await rows_of(desk.store, schema.notice) == []
@@ -244,6 +246,28 @@ async def test_a_receiver_that_is_down_is_tried_later_and_later_and_stops_no_oth
     desk.posted.answers = 202
     await desk.look(later=1800)
     assert (len(desk.slack), len(desk.events), len(desk.mails)) == (1, 1, 1)
+
+
+async def test_what_a_receiver_refuses_as_it_is_stops_nothing_else_and_is_tried_later(desk: Desk) -> None:
+    desk.declare("shop-manager: {slack: '${HOOK}', pagerduty: '${KEY}'}")
+    desk.posted.hates = "unknown sku"
+    await desk.open(SKU, 1)
+    await desk.open(LINES, 2)
+    await desk.look()
+    assert await desk.look(later=121) == 2
+    assert ["no lines" in text for text in desk.slack] == [True]
+    assert [e["payload"]["class"] for e in desk.events] == [LINES]
+    assert await desk.look(later=10) == 0
+    assert desk.posted.refused == 2, "not before its time"
+    desk.posted.hates = ""
+    assert await desk.look(later=10) == 2
+    desk.posted.hates = "resolve"
+    for one in await rows_of(desk.store, schema.exception):
+        await exceptions.act(desk.store, one["id"], "resolved", "ada")
+    await desk.open("another", 3)
+    await desk.look()
+    assert await desk.look(later=121) == 2
+    assert desk.slack[-1].startswith("*another at erp*")
 
 
 async def test_mail_is_not_sent_in_the_clear_to_a_server_that_cannot_encrypt(desk: Desk) -> None:

@@ -104,9 +104,13 @@ def test_what_care_finds_and_what_a_flow_asks_have_their_pages() -> None:
     assert runbooks.page_of("something_new") == "docs/runbooks/any-exception.md"
 
 
-def test_published_pages_are_linked_by_their_address() -> None:
+def test_pages_are_linked_where_they_are_published_or_at_the_hub_itself() -> None:
     assert runbooks.address_of("unmapped_tax") == "docs/runbooks/tax.md"
-    assert runbooks.address_of("unmapped_tax", "https://docs.example/runbooks/") == "https://docs.example/runbooks/tax"
+    declared = runbooks.published("https://docs.example/runbooks/", "https://hub.example")
+    assert runbooks.address_of("unmapped_tax", declared) == "https://docs.example/runbooks/tax"
+    here = runbooks.published("", "https://hub.example/")
+    assert runbooks.address_of("unmapped_tax", here) == "https://hub.example/console/runbooks/tax"
+    assert runbooks.published("", None) == ""
 
 
 def test_the_how_to_lists_every_reason_with_its_page() -> None:

@@ -122,30 +122,17 @@ def test_promtool_understands_every_rule_and_every_query(tmp_path: Path) -> None
     promtool("check", "rules", file)
 
 
-def test_alerts_that_need_history_or_another_machine_fire_and_are_quiet(tmp_path: Path) -> None:
+def test_what_an_alert_makes_of_history_and_of_other_jobs(tmp_path: Path) -> None:
     watch = Watch(tmp_path)
-    up = {"series": 'up{job="counterfoil-eu", instance="hub"}', "values": "0x10"}
-    watch.given("Away", True, [up], 5)
-    watch.given("Away", False, [up | {"values": "1x10"}], 5)
-    watch.given("Away", False, [up | {"series": 'up{job="node"}'}], 5)
+    watch.given("Away", True, [{"series": 'up{job="counterfoil-eu", instance="hub"}', "values": "0x10"}], 5)
+    watch.given("Away", False, [{"series": 'up{job="node"}', "values": "0x10"}], 5)
 
     placed = 'counterfoil_events_total{job="c", instance="hub", system="web", type="order.placed"}'
     week = 7 * 24 * 6  # in steps of ten minutes
-    steady, stopped, new = f"0+9x{week + 60}", f"0+9x{week} {9 * week}+0x60", f"_x{week} 0+0x60"
-    for values, fires in ((stopped, True), (steady, False), (new, False)):
-        watch.given("OrdersNotArriving", fires, [{"series": placed, "values": values}], 10 * week + 200, step=10)
+    new = {"series": placed, "values": f"_x{week} 0+0x60"}
+    watch.given("OrdersNotArriving", False, [new], 10 * week + 200, step=10)
 
     free = 'counterfoil_store_free_bytes{job="c", instance="hub"}'
-    for values, fires in (("9e8+0x400", True), ("4e9+0x400", False), ("4e9-9e6x400", True), ("4e12-9e6x400", False)):
+    for values, fires in (("4e9+0x400", False), ("4e9-9e6x400", True), ("4e12-9e6x400", False)):
         watch.given("DiskFull", fires, [{"series": free, "values": values}], 400)
-
-    since = 'counterfoil_credential_since_timestamp_seconds{job="c", instance="hub", system="web", name="key"}'
-    for days, fires in ((366, True), (300, False)):
-        watch.given("CredentialOld", fires, [{"series": since, "values": f"-{days * 86400}+0x90"}], 80)
-
-    took = 'counterfoil_storefront_request_seconds_bucket{job="c", route="/x", method="GET", status="200", le='
-    for beyond, fires in ((2, True), (1, False)):
-        rows = (("1.0", 1), ("2.5", beyond), ("+Inf", beyond))
-        series = [{"series": f'{took}"{le}"}}', "values": f"0+{n}x30"} for le, n in rows]
-        watch.given("StorefrontSlow", fires, series, 20)
     watch.ask()

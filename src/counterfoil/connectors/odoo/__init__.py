@@ -13,6 +13,7 @@ from counterfoil.connectors.odoo import feeds as polled
 from counterfoil.connectors.odoo.connecting import connect
 from counterfoil.connectors.odoo.lookups import Lookups
 from counterfoil.connectors.odoo.operations import OFFERS, operations
+from counterfoil.connectors.odoo.releases import releases_of
 from counterfoil.connectors.odoo.rules import Rules, TaxRule
 from counterfoil.hub.contract import (
     Feed,
@@ -21,6 +22,7 @@ from counterfoil.hub.contract import (
     Operation,
     Raw,
     Refused,
+    Release,
     Setting,
 )
 from counterfoil.hub.facts import HeldOrder
@@ -150,6 +152,10 @@ class Odoo:
     async def doctor(self) -> list[Finding]:
         """Look at everything orders need; never raises."""
         return await doctor.examine(self.client, self.lookups, self.sources.catalogue)
+
+    async def versions(self) -> Sequence[Release]:
+        """Odoo's version, and whether it is spoken to by JSON-2; signs in nowhere. Raises Failure."""
+        return await releases_of(self.client)
 
     async def fingerprint(self) -> dict[str, Any]:
         """What is relied on in this Odoo, to be compared later (fingerprint.compare). Raises Failure."""

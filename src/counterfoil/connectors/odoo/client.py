@@ -16,6 +16,7 @@ import httpx
 
 from counterfoil.connectors.odoo import errors
 from counterfoil.connectors.odoo.versions import Names, UnsupportedVersion, major_of, names
+from counterfoil.connectors.traced import traced
 from counterfoil.connectors.trust import trusted
 from counterfoil.hub.contract import Failure, Kind, Outcome
 
@@ -135,6 +136,7 @@ class Http:
             timeout=httpx.Timeout(timeout, connect=5.0),
             verify=trusted(),
             transport=transport,
+            event_hooks=traced(url),
             limits=httpx.Limits(max_keepalive_connections=0),  # Odoo closes each connection anyway
         )
 
@@ -233,7 +235,8 @@ async def web_version(http: Http) -> tuple[str, str | None] | None:
     if response.status_code in (429, 502, 503, 504):
         raise Failure(errors.classify(response.status_code, response.headers, response.content))
     try:
-        return str(response.json()["version"]), response.headers.get("date")
+        version = response.json()["version"]
+        return (version, response.headers.get("date")) if isinstance(version, str) else None
     except (ValueError, KeyError, TypeError):
         return None
 

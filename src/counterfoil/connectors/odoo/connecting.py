@@ -62,7 +62,13 @@ class Detecting(Client):
 
     async def version(self) -> tuple[str, str | None]:
         """(server version, its Date header), without signing in. Raises Failure."""
-        return await detect(self._http)
+        told = await detect(self._http)
+        self._doubted = self._doubted or self._version not in ("", told[0])
+        return told
+
+    def api_of(self, speaks: Names) -> str:
+        """By which of APIS a version is spoken to, or whatever else the settings say."""
+        return self._settings.get("api") or ("json2" if speaks.json2 else "jsonrpc")
 
     async def names(self) -> Names:
         """What things are called in this Odoo's version. Raises Failure."""
@@ -94,7 +100,7 @@ class Detecting(Client):
     def _made(self, speaks: Names) -> Client:
         told = self._settings
         url, database, key = told["url"], told.get("database", ""), told["api_key"]
-        api = told.get("api") or ("json2" if speaks.json2 else "jsonrpc")
+        api = self.api_of(speaks)
         if api not in APIS:
             words = f"Odoo has no API {api!r}."
             raise Failure(errors.misconfigured("unknown_api", words, f"Say `api: {'` or `api: '.join(APIS)}`."))

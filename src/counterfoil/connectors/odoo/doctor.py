@@ -13,6 +13,7 @@ from counterfoil.connectors.odoo.catalogue import OWN_SKUS, Catalogue
 from counterfoil.connectors.odoo.client import Client
 from counterfoil.connectors.odoo.lookups import Lookups, Reference
 from counterfoil.connectors.odoo.mapping import MODELS
+from counterfoil.connectors.odoo.releases import SERVED, TRY_A_COPY
 from counterfoil.connectors.odoo.versions import UnsupportedVersion, major_of, names, warning
 from counterfoil.connectors.odoo.watching import Reader
 from counterfoil.hub.contract import Failure, Finding, Mark
@@ -49,13 +50,13 @@ async def examine(client: Client, lookups: Lookups, catalogue: Catalogue) -> lis
         names(major_of(version))
         doubt = warning(version)
         mark, found = (Mark.WARNING, doubt) if doubt else (Mark.OK, f"Odoo {version}")
-        remedy = "Try it on a copy of the database first." if doubt else ""
+        remedy = TRY_A_COPY if doubt else ""
         findings.append(Finding("version", mark, found, remedy))
         findings.append(_clock(date))
     except Failure as failure:
         return [_failed("reachable", failure)]
     except (UnsupportedVersion, ValueError) as error:
-        return [Finding("version", Mark.FAILED, str(error), "Use Odoo 14 to 19.")]
+        return [Finding("version", Mark.FAILED, str(error), SERVED)]
     try:
         await client.call("res.users", "context_get")
         findings.append(Finding("sign-in", Mark.OK, "the API key is accepted"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 
 from counterfoil import __version__
+from counterfoil.connectors.traced import traced
 from counterfoil.connectors.trust import trusted
 from counterfoil.hub import room
 from counterfoil.hub.contract import Failure, Kind, Outcome
@@ -35,6 +36,7 @@ class Answer:
     data: Any
     time: datetime | None = None
     etag: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Client:
@@ -53,6 +55,7 @@ class Client:
             },
             verify=trusted(),
             transport=transport,
+            event_hooks=traced(url),
         )
 
     async def find(self, path: str, key: str) -> Answer | None:
@@ -93,7 +96,8 @@ class Client:
             words = f"{self.system} answers with a page instead of data; something stands in the way."
             technical = f"{request} answered {response.status_code} without JSON"
             raise Failure(Outcome(Kind.DOWN, "not_json", words, technical, "Open its address in a browser."))
-        return Answer(data, _date(response.headers.get("date", "")), response.headers.get("etag", ""))
+        told = response.headers
+        return Answer(data, _date(told.get("date", "")), told.get("etag", ""), told)
 
     def outcome_of(self, status: int, headers: Mapping[str, str], body: bytes, request: str) -> Outcome | None:
         """What an answer means; None for one that is fine so far (2xx)."""

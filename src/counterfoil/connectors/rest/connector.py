@@ -28,6 +28,7 @@ from counterfoil.hub.contract import (
     Outcome,
     Page,
     Raw,
+    Release,
     Setting,
 )
 from counterfoil.retail.party import Account
@@ -52,6 +53,9 @@ SETTINGS = (
     Setting("query", help="What else to ask a list with, such as sort=updated_at"),
     Setting("list_field", help="Where an answer holds its list, if not data, items, records, results or value"),
     Setting("zone", help="Of its times that are given without one, such as Europe/Paris; UTC without it"),
+    Setting("version_path", help="Path whose answer tells the version of the system, such as /about"),
+    Setting("version_field", help="Where in that answer, such as app.version; version without it"),
+    Setting("version_header", help="Or the answer's header that tells it, such as X-API-Version"),
     Setting("timeout", help="Longest wait for one answer, such as 15s"),
 )
 # What the blueprint's catalogue wants to know without a system at hand; manifest.toml says the same.
@@ -99,6 +103,7 @@ class Rest:
         self._method = settings.get("record_method") or "post"
         if self._method not in ("post", "put"):
             raise ValueError(f"systems.{system}.record_method: expected post or put, found {self._method!r}")
+        self._version = doctor.told_at(system, settings)
         timeout = _seconds(system, settings, "timeout", "15s")
         self._client = Client(system, settings["url"], settings["token"], timeout, transport)
 
@@ -149,9 +154,13 @@ class Rest:
         """Nothing: its webhooks are made there, by hand."""
         return []
 
+    async def versions(self) -> Sequence[Release]:
+        """As the answer of `version_path` tells it; nothing where the blueprint names none. Raises Failure."""
+        return await doctor.releases_of(self._client, self._version)
+
     async def doctor(self) -> list[Finding]:
         """Look at reachability, token, each list, and whether the mapping fits its records; never raises."""
-        return await doctor.examine(self._client, self.shape, self._dialect, bool(self._secret))
+        return await doctor.examine(self._client, self.shape, self._dialect, bool(self._secret), self._version)
 
     async def close(self) -> None:
         """Give back connections."""

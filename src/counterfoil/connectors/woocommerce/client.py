@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from counterfoil import __version__
+from counterfoil.connectors.traced import traced
 from counterfoil.connectors.trust import trusted
 from counterfoil.hub import room
 from counterfoil.hub.contract import Failure, Kind, Outcome
@@ -70,6 +71,7 @@ class Client:
             headers={"User-Agent": f"Counterfoil/{__version__}", "Accept": "application/json"},
             verify=trusted(),
             transport=transport,
+            event_hooks=traced(url),
         )
 
     async def get(self, path: str, **params: str | int) -> Answer:

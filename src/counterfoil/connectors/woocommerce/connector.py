@@ -18,6 +18,7 @@ from counterfoil.connectors.woocommerce.feeds import poll_orders
 from counterfoil.connectors.woocommerce.orders import note_orders
 from counterfoil.connectors.woocommerce.places import articles
 from counterfoil.connectors.woocommerce.refunds import poll_refunds, read_refunds
+from counterfoil.connectors.woocommerce.releases import releases_of
 from counterfoil.connectors.woocommerce.shop_facts import ShopFacts
 from counterfoil.connectors.woocommerce.stock import BATCH as STOCK_BATCH
 from counterfoil.connectors.woocommerce.stock import publish_stock
@@ -33,6 +34,7 @@ from counterfoil.hub.contract import (
     Page,
     Raw,
     Refused,
+    Release,
     Setting,
 )
 from counterfoil.hub.facts import Shelf, ShopOrder
@@ -237,6 +239,10 @@ class WooCommerce:
         secret = bool(self._webhook_secret)
         found = await doctor.examine(self._client, self.system, self.public_url, secret, self.overlap, self.topics)
         return [*found, *await channel_doctor.examine(self._client, self._channel, found)]
+
+    async def versions(self) -> Sequence[Release]:
+        """WooCommerce's and WordPress's. Raises Failure, also where the key may not read the shop's status."""
+        return await releases_of(self._client)
 
     async def ensure_webhooks(self, public_url: str, *, renew: bool = False) -> list[str]:
         """Create the webhooks towards `<public_url>/webhooks/<system>` where missing or not active.

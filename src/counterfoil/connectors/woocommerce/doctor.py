@@ -10,11 +10,11 @@ import httpx
 
 from counterfoil.connectors.woocommerce.care import SET_UP, all_hooks, only_polled, points_here
 from counterfoil.connectors.woocommerce.client import Answer, Client
+from counterfoil.connectors.woocommerce.releases import releases_of
 from counterfoil.hub.contract import Failure, Finding, Mark
 from counterfoil.retail.money import minor_units
 
 _NO_SUCH_ORDER = 2147483647  # writing to it tells whether the key may write, and changes nothing
-_OLDEST = (8, 0)
 
 
 async def examine(
@@ -77,12 +77,9 @@ def _clock(answer: Answer, overlap: float) -> Finding:
 
 
 async def _version(client: Client) -> list[Finding]:
-    status = (await client.get("system_status", _fields="environment")).data
-    version = str(status["environment"]["version"])
-    numbers = tuple(int(part) for part in version.split(".")[:2])
-    if numbers < _OLDEST:
-        return [Finding("version", Mark.WARNING, f"WooCommerce {version}", "Update it: supported from 8.0 on.")]
-    return [Finding("version", Mark.OK, f"WooCommerce {version}")]
+    found = await releases_of(client)
+    doubted = [Finding("version", Mark.WARNING, each.doubt, each.remedy) for each in found if each.doubt]
+    return doubted or [Finding("version", Mark.OK, ", ".join(f"{each.name} {each.version}" for each in found))]
 
 
 async def _write(client: Client) -> list[Finding]:

@@ -17,6 +17,7 @@ from counterfoil.doors.admin import (
     elsewhere,
     exceptions,
     flowing,
+    looking,
     signing,
     storefront_tokens,
     users,
@@ -41,8 +42,15 @@ from counterfoil.hub.access.people import NotAllowed, Person
 
 log = structlog.get_logger()
 
-SUBJECTS = (signing, elsewhere, users, storefront_tokens, auditing, changes, exceptions, flowing, views)
+SUBJECTS = (signing, elsewhere, users, storefront_tokens, auditing, changes, exceptions, flowing, looking, views)
 """What is mounted: the `routes` of each module."""
+GUARDED = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    # pictures are SVG, which a browser may open as a page: it runs nothing and is framed nowhere
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
 LARGEST_BODY = 1024 * 1024
 """Bytes."""
 
@@ -103,8 +111,7 @@ def front(desk: Admin) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-                message["headers"] = [*message.get("headers", ()), *more]
+                message["headers"] = [*message.get("headers", ()), *GUARDED]
             await send(message)
 
         try:

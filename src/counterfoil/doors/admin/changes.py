@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import asyncio
+import os
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 
+from counterfoil.blueprint import BlueprintError, Examined, Problem, proposed
 from counterfoil.blueprint.difference import Change
 from counterfoil.blueprint.explaining import Measured, Taken
 from counterfoil.blueprint.page import Block
 from counterfoil.blueprint.page_markdown import markdown
 from counterfoil.blueprint.render import content
-from counterfoil.doors import assembly
+from counterfoil.blueprint.yamlread import MAX_BYTES
+from counterfoil.doors import assembly, profiles
 from counterfoil.doors.admin.acts import act
 from counterfoil.doors.admin.context import Admin, Desk, may
-from counterfoil.doors.admin.problems import CONFLICT, NOT_FOUND
+from counterfoil.doors.admin.problems import CONFLICT, INVALID, NOT_FOUND
 from counterfoil.doors.problems import documented
 from counterfoil.hub import inforce
 from counterfoil.hub.access.people import Person
 from counterfoil.hub.access.roles import Right
 from counterfoil.hub.measuring import measured
+from counterfoil.hub.views.reports import NEWEST
 from counterfoil.watch import promises
 
 LONGEST = 365
 """Days back that may be measured at once."""
+MOST_PROBLEMS = 100
+"""Problems of a proposed blueprint that are told."""
 
 
 @act(Right.SEE)
@@ -40,7 +48,7 @@ async def specification(desk: Admin, _person: Person, days: int = 0) -> list[Blo
             )
             for name, one in promised.items()
         }
-        found = replace(await measured(desk.store, days), promises=kept)
+        found = replace(await measured(desk.store, days, NEWEST), promises=kept)
     return content(desk.blueprint, assembly.catalogue(), found)
 
 
@@ -57,10 +65,54 @@ async def differences(desk: Admin, _person: Person, number: int) -> tuple[Change
     return await inforce.against_in_force(desk.store, number, assembly.catalogue())
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A proposal (see `inforce.Proposal`; number 0: a dry run, or nothing differs), and what is doubtful in it."""
+
+    proposal: inforce.Proposal
+    warnings: tuple[Problem, ...]
+
+
+@act(Right.PROPOSE)
+async def propose(
+    desk: Admin, person: Person, text: str, why: str = "", profile: str | None = None, dry_run: bool = False
+) -> Proposed:
+    """Keep a blueprint, given as YAML, as a proposal for a second person; nothing that runs changes.
+
+    `profile`: of those that the text declares; None: the hub's own, where it does. Raises BlueprintError with all its
+    problems, Refusal without a reason.
+    """
+    if not dry_run and not why.strip():
+        raise INVALID.problem("Say why: a proposal has a reason, which is kept with it.")
+    known = assembly.catalogue()
+
+    def look() -> Examined:
+        own = profiles.chosen.get()
+        meant = profile if profile is not None else own if own in proposed.profiles_in(text) else ""
+        return proposed.examined(text, known=known, in_force=desk.blueprint, environ=os.environ, profile=meant)
+
+    found = await asyncio.to_thread(look)  # a long text takes its time
+    if found.blueprint is None:
+        raise BlueprintError(found.problems)
+    done = await inforce.propose(desk.store, found.blueprint, known, person.name, why.strip(), dry_run)
+    return Proposed(done, found.warnings)
+
+
 @act(Right.APPROVE)
 async def approve(desk: Admin, person: Person, number: int) -> None:
     """Agree to a change as a second person. Raises NoSuchChange, NotApproved."""
     await inforce.approve(desk.store, number, person.name, assembly.catalogue())
+
+
+class Text(BaseModel):
+    """A blueprint to be proposed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=MAX_BYTES, description="YAML, secrets as ${NAME} or {file: path}")
+    why: str = Field(default="", max_length=500)
+    profile: str | None = Field(default=None, description="one of the text's own; by default the hub's, if it is")
+    dry_run: bool = False
 
 
 def routes() -> APIRouter:
@@ -90,6 +142,22 @@ def routes() -> APIRouter:
             return [{**asdict(each), "how": each.how} for each in await differences(desk, person, number)]
         except inforce.NoSuchChange as error:
             raise NOT_FOUND.problem(str(error)) from None
+
+    @router.post("/changes", responses=documented(INVALID))
+    async def propose_(desk: Desk, person: Annotated[Person, may(propose)], body: Text) -> dict[str, Any]:
+        """Propose a blueprint; with `dry_run` only say what it would change. Its problems come as `problems`."""
+        try:
+            done = await propose(desk, person, body.text, body.why, body.profile, body.dry_run)
+        except BlueprintError as error:
+            problems = [asdict(each) for each in error.problems[:MOST_PROBLEMS]]
+            first = f"The blueprint has {len(error.problems)} problem(s), the first: {error.problems[0]}"
+            raise INVALID.problem(first, problems=problems) from None
+        return {
+            "change": done.proposal.number or None,
+            "needs": done.proposal.needing,
+            "changes": [{**asdict(each), "how": each.how} for each in done.proposal.changes],
+            "warnings": [asdict(each) for each in done.warnings],
+        }
 
     @router.post("/changes/{number}/approve", status_code=204, responses=documented(NOT_FOUND, CONFLICT))
     async def approve_(number: int, desk: Desk, person: Annotated[Person, may(approve)]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -16,15 +16,18 @@ from counterfoil.doors.admin.context import Admin, Desk, may
 from counterfoil.doors.admin.problems import CONFLICT, NOT_FOUND
 from counterfoil.doors.problems import Refusal, documented
 from counterfoil.hub import exceptions as queue
-from counterfoil.hub.access.people import Person
+from counterfoil.hub.access.people import Person, require
 from counterfoil.hub.access.roles import Right
-from counterfoil.hub.exceptions import bulk, fixing, runbooks
+from counterfoil.hub.exceptions import bulk, correcting, fixing, runbooks
 from counterfoil.hub.exceptions.acting import is_held_back
 from counterfoil.hub.exceptions.fixing import CannotLink, Fix
 from counterfoil.hub.exceptions.likeness import proposed, said
 from counterfoil.hub.exceptions.rows import CannotAdd
 from counterfoil.hub.exceptions.rows import gaps as gaps_of
 from counterfoil.hub.exceptions.rows import read as read_row
+from counterfoil.hub.views import people
+from counterfoil.hub.views.masking import is_personal, mask, personal
+from counterfoil.retail.editable import CannotCorrect, leaf, nested
 
 MOST = 1000
 """Exceptions that one request closes at most."""
@@ -33,12 +36,16 @@ _HIDDEN = {"message": "", "technical": "", "note": "", "suggestion": ""}
 __all__ = ["is_held_back"]
 
 
-def _masked(person: Person, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row as this person may see it: without the right the words lose every name and number."""
-    shown = {**row, "runbook": runbooks.page_of(row["reason"])}
+async def _masked(desk: Admin, person: Person, *rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows as this person may see them: without the right the words lose every name and number, and whatever is
+    known of the person whom the thing is about."""
+    shown = [{**row, "runbook": runbooks.page_of(row["reason"])} for row in rows]
     if person.may(Right.SEE_PERSONAL):
         return shown
-    return {**shown, **_HIDDEN, "message": said(row["message"])}
+    known = await people.known_of(desk.store, {row["subject"] for row in shown})
+    return [
+        {**row, **_HIDDEN, "message": mask(said(row["message"]), False, known.get(row["subject"], ()))} for row in shown
+    ]
 
 
 def owners(desk: Admin) -> list[str]:
@@ -57,11 +64,12 @@ def gaps(row: Mapping[str, Any]) -> list[str] | None:
 
 @declared(Right.SEE)
 async def groups(
-    desk: Admin, person: Person, owner: str = "", limit: int = 50, offset: int = 0
+    desk: Admin, person: Person, owner: str = "", limit: int = 50, offset: int = 0, outcome: str = ""
 ) -> tuple[list[queue.Group], int]:
     """A page of what is open and alike, the largest group first, with the money at stake, and how many there are."""
-    found, total = await queue.groups(desk.store, owner, limit, offset)
-    return [replace(each, example=_masked(person, each.example)) for each in found], total
+    found, total = await queue.groups(desk.store, owner, limit, offset, outcome=outcome)
+    examples = await _masked(desk, person, *(each.example for each in found))
+    return [replace(each, example=example) for each, example in zip(found, examples, strict=True)], total
 
 
 @declared(Right.SEE)
@@ -70,7 +78,7 @@ async def within(
 ) -> tuple[list[dict[str, Any]], int]:
     """A page of the open exceptions of a likeness, oldest first, and how many there are."""
     rows, total = await queue.within(desk.store, likeness, owner, limit, offset)
-    return [_masked(person, row) for row in rows], total
+    return await _masked(desk, person, *rows), total
 
 
 @declared(Right.SEE)
@@ -78,8 +86,9 @@ async def show(desk: Admin, person: Person, number: int) -> dict[str, Any]:
     """One exception, how many are `alike`, and its runbook. Raises NoSuchException."""
     row = await queue.get(desk.store, number)
     count = len(await queue.alike(desk.store, number))
-    address = runbooks.address_of(row["reason"], desk.blueprint.notify.runbooks)
-    return {**_masked(person, row), "alike": count, "runbook": address}
+    plan = desk.blueprint
+    address = runbooks.address_of(row["reason"], runbooks.published(plan.notify.runbooks, plan.public_url))
+    return {**(await _masked(desk, person, row))[0], "alike": count, "runbook": address}
 
 
 @declared(Right.SEE)
@@ -97,13 +106,13 @@ async def came_of(desk: Admin, _person: Person, number: int) -> tuple[str, int |
 @declared(Right.EXCEPTIONS)
 async def act(desk: Admin, person: Person, number: int, status: str, note: str = "") -> dict[str, Any]:
     """Close one as retried, resolved or skipped. Raises NoSuchException, NotOpen."""
-    return _masked(person, await queue.act(desk.store, number, status, person.name, note))
+    return (await _masked(desk, person, await queue.act(desk.store, number, status, person.name, note)))[0]
 
 
 @declared(Right.EXCEPTIONS)
 async def release(desk: Admin, person: Person, number: int, note: str = "") -> dict[str, Any]:
     """Let go what was held back. Raises NoSuchException, NotOpen, NothingHeldBack."""
-    return _masked(person, await queue.release(desk.store, number, person.name, note))
+    return (await _masked(desk, person, await queue.release(desk.store, number, person.name, note)))[0]
 
 
 @declared(Right.EXCEPTIONS)
@@ -143,12 +152,45 @@ async def propose_row(
 @declared(Right.IDENTITY)
 async def link_record(desk: Admin, person: Person, number: int, object_id: str, note: str = "") -> dict[str, Any]:
     """Say which record it is about, and try again. Raises NoSuchException, NotOpen, CannotLink."""
-    return _masked(person, await fixing.link_record(desk.store, number, object_id, person.name, note))
+    return (await _masked(desk, person, await fixing.link_record(desk.store, number, object_id, person.name, note)))[0]
+
+
+@declared(Right.SEE)
+async def correctable(desk: Admin, person: Person, number: int) -> list[correcting.Field]:
+    """What can be corrected of what it is about. Raises NoSuchException, NotOpen, CannotCorrect."""
+    found, may_see = await correcting.fields(desk.store, number), person.may(Right.SEE_PERSONAL)
+    known = set[str]().union(*(personal(nested(f.path, each)) for f in found for each in (f.source, f.told)))
+
+    def shown(path: str, value: str) -> str:
+        return leaf(mask(nested(path, value), may_see, known))
+
+    return [correcting.Field(f.path, shown(f.path, f.source), shown(f.path, f.told)) for f in found]
+
+
+@declared(Right.EXCEPTIONS)
+async def correct(
+    desk: Admin,
+    person: Person,
+    number: int,
+    values: Mapping[str, str],
+    why: str = "",
+    dry_run: bool = False,
+    all_alike: bool = False,
+    most: int | None = None,
+    tick: Callable[[int], None] = lambda _n: None,
+) -> correcting.Corrected:
+    """Correct values, by path, and try again; of all alike if asked. A value that is somebody's also needs the right to
+    see it. Raises NotAllowed, NoSuchException, NotOpen, CannotCorrect."""
+    if any(is_personal(*path.split(".")) for path in values):
+        require(person, Right.SEE_PERSONAL)
+    more: dict[str, Any] = {"dry_run": dry_run, "all_alike": all_alike, "most": most, "tick": tick}
+    done = await correcting.correct(desk.store, number, values, person.name, why, **more)
+    return replace(done, state=mask(done.state, person.may(Right.SEE_PERSONAL)))
 
 
 # --- routes -------------------------------------------------------------------------------------------------------
 
-_REFUSALS = (queue.NotOpen, queue.NothingHeldBack, CannotAdd, CannotLink)
+_REFUSALS = (queue.NotOpen, queue.NothingHeldBack, CannotAdd, CannotLink, CannotCorrect)
 
 
 class Asked(BaseModel):
@@ -178,6 +220,17 @@ class Row(BaseModel):
     dry_run: bool = False
 
 
+class Values(BaseModel):
+    """What is told in the place of what the source says, by path; `all_alike`: wherever it says the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    values: dict[str, str] = Field(min_length=1, max_length=100)
+    why: str = Field(default="", max_length=500)
+    all_alike: bool = False
+    dry_run: bool = False
+
+
 def _refusal(error: Exception) -> Refusal:
     if isinstance(error, queue.NoSuchException):
         return NOT_FOUND.problem(f"There is no such exception: {error}.")
@@ -193,11 +246,12 @@ def routes() -> APIRouter:
         desk: Desk,
         person: Annotated[Person, may(groups)],
         owner: str = "",
+        outcome: str = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> dict[str, Any]:
         """What is open, in groups of what is alike, with the money at stake."""
-        found, total = await groups(desk, person, owner, limit, offset)
+        found, total = await groups(desk, person, owner, limit, offset, outcome)
         names = ("likeness", "count", "oldest", "newest", "owners", "example")
         rows = [
             {name: getattr(each, name) for name in names}
@@ -255,5 +309,29 @@ def routes() -> APIRouter:
         except (queue.NoSuchException, *_REFUSALS) as error:
             raise _refusal(error) from None
         return {"row": fix.text, "alike": fix.alike, "change": fix.proposal.number if fix.proposal else None}
+
+    @router.get("/{number}/values", responses=documented(NOT_FOUND, CONFLICT))
+    async def values_(number: int, desk: Desk, person: Annotated[Person, may(correctable)]) -> dict[str, Any]:
+        """What can be corrected: what the source says by path, and what is told in its place."""
+        try:
+            found = await correctable(desk, person, number)
+        except (queue.NoSuchException, *_REFUSALS) as error:
+            raise _refusal(error) from None
+        return {"values": [asdict(each) for each in found]}
+
+    @router.post("/{number}/correct", responses=documented(NOT_FOUND, CONFLICT))
+    async def correct_(
+        number: int, asked: Values, desk: Desk, person: Annotated[Person, may(correct)]
+    ) -> dict[str, Any]:
+        """Correct values and try again, at most 1,000 others alike at once. A dry run shows what would be `told`."""
+        try:
+            done = await correct(
+                *(desk, person, number, asked.values, asked.why, asked.dry_run, asked.all_alike), most=MOST
+            )
+        except (queue.NoSuchException, *_REFUSALS) as error:
+            raise _refusal(error) from None
+        told = {"told": done.state} if asked.dry_run else {}
+        changes = {path: {"was": was, "becomes": becomes} for path, (was, becomes) in done.changes.items()}
+        return {"changes": changes, "alike": done.alike, "done": done.done, "left": done.left, **told}
 
     return router

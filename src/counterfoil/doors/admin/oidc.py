@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx
 from joserfc import jwt
@@ -30,6 +30,9 @@ KEPT = 3600.0
 LEEWAY = 60
 """Seconds that clocks may differ."""
 TIMEOUT = 10.0
+NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+OFFERED = ("userinfo_endpoint", "end_session_endpoint")
+"""What a provider need not have."""
 
 
 class Unreachable(Exception):
@@ -76,8 +79,7 @@ class Provider:
             "code_challenge": attempt.challenge,
             "code_challenge_method": "S256",
         }
-        where = str(about["authorization_endpoint"])
-        return f"{where}{'&' if '?' in where else '?'}{urlencode(asked)}"
+        return _asking(str(about["authorization_endpoint"]), asked)
 
     async def claims(self, attempt: Try, code: str) -> Mapping[str, Any]:
         """What the provider says of who has come back with the code. Raises Unreachable, Untrusted."""
@@ -89,15 +91,40 @@ class Provider:
             "code_verifier": attempt.verifier,
             "client_id": self.rules.client_id,
         }
-        secret = self.rules.client_secret
-        auth = httpx.BasicAuth(self.rules.client_id, secret.reveal()) if secret else None
+        auth: httpx.BasicAuth | None = None
+        if (secret := self.rules.client_secret) is not None:
+            taken = about.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+            if "client_secret_basic" in taken or "client_secret_post" not in taken:
+                auth = httpx.BasicAuth(quote_plus(self.rules.client_id), quote_plus(secret.reveal()))  # RFC 6749, 2.3.1
+            else:
+                form["client_secret"] = secret.reveal()
         answer = await self._ask("POST", str(about["token_endpoint"]), data=form, auth=auth)
         if answer.status_code != httpx.codes.OK:
             raise Untrusted(f"The provider did not take the code ({answer.status_code}).")
-        token = _json(answer).get("id_token")
+        given = _json(answer)
+        token = given.get("id_token")
         if not isinstance(token, str):
             raise Untrusted("The provider sent no ID token.")
-        return await self._checked(token, attempt.nonce)
+        claims = await self._checked(token, attempt.nonce)
+        if _claim(claims, self.rules.claim) is None or not (claims.get("preferred_username") or claims.get("email")):
+            return {**await self._told_besides(str(given.get("access_token", "")), claims["sub"]), **claims}
+        return claims
+
+    async def _told_besides(self, access: str, subject: str) -> Mapping[str, Any]:
+        """What the provider tells of them elsewhere: in the ID token of a code many put no more than who it is."""
+        where = str((await self._described()).get("userinfo_endpoint", ""))
+        if not where or not access:
+            return {}
+        answer = await self._ask("GET", where, headers={"Authorization": f"Bearer {access}"})
+        told = _json(answer) if answer.is_success else {}
+        if told and told.get("sub") != subject:
+            raise Untrusted("The provider told of somebody else.")
+        return told
+
+    async def leaving(self) -> str | None:
+        """Where to sign out at the provider itself; None where it names no such place. Raises Unreachable."""
+        where = str((await self._described()).get("end_session_endpoint", ""))
+        return _asking(where, {"client_id": self.rules.client_id}) if where else None
 
     async def _checked(self, token: str, nonce: str) -> Mapping[str, Any]:
         for fresh in (False, True):  # keys change: with one that is not known yet they are read once more
@@ -108,7 +135,8 @@ class Provider:
             except (JoseError, ValueError) as error:
                 if fresh:
                     raise Untrusted(f"The ID token's signature does not count ({type(error).__name__}).") from None
-        must: dict[str, Any] = {"iss": self.rules.issuer, "aud": self.rules.client_id, "nonce": nonce}
+        issuer = (await self._described())["issuer"]  # to the letter: some end in a slash
+        must: dict[str, Any] = {"iss": issuer, "aud": self.rules.client_id, "nonce": nonce}
         rules: dict[str, Any] = {name: {"essential": True, "value": value} for name, value in must.items()}
         rules |= {name: {"essential": True} for name in ("sub", "exp", "iat")}
         try:
@@ -132,9 +160,9 @@ class Provider:
             about = _json(await self._ask("GET", f"{issuer}/.well-known/openid-configuration"))
             if str(about.get("issuer", "")).rstrip("/") != issuer:
                 raise Unreachable(f"{issuer} describes another issuer.")
-            for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                where = str(about.get(name, ""))
-                if not where.startswith("https://" if issuer.startswith("https:") else "http"):
+            safe = "https://" if issuer.startswith("https:") else "http"
+            for name in (*NEEDED, *OFFERED):
+                if not str(about.get(name, "" if name in NEEDED else safe)).startswith(safe):
                     raise Unreachable(f"{issuer} names no usable {name}.")
             self._about, self._keys, self._until = about, None, time.monotonic() + KEPT
         return self._about
@@ -164,6 +192,10 @@ def _json(answer: httpx.Response) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise Unreachable(f"{answer.request.url.host} did not answer in JSON ({answer.status_code}).")
     return found
+
+
+def _asking(where: str, asked: Mapping[str, str]) -> str:
+    return f"{where}{'&' if '?' in where else '?'}{urlencode(asked)}"
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:

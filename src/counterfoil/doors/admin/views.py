@@ -1,14 +1,15 @@
-"""What people look at: today, the search, a thing's journey, a customer, lanes, systems, reports."""
+"""What people look at: today, money that waits, the search, a thing's journey, a customer, lanes, systems, reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from counterfoil.doors.admin import exports
 from counterfoil.doors.admin.acts import act
 from counterfoil.doors.admin.context import Admin, Desk, may
 from counterfoil.doors.admin.problems import INVALID, NOT_FOUND
@@ -16,22 +17,21 @@ from counterfoil.hub.access.people import Person
 from counterfoil.hub.access.roles import Right
 from counterfoil.hub.views import flows as lanes_view
 from counterfoil.hub.views import journey as journey_view
+from counterfoil.hub.views import money as money_view
 from counterfoil.hub.views import people, picture, search
 from counterfoil.hub.views import reports as reports_view
 from counterfoil.hub.views import systems as systems_view
 from counterfoil.hub.views import today as today_view
 from counterfoil.hub.views.flows import Lanes
 from counterfoil.hub.views.journey import Journey, Sent
+from counterfoil.hub.views.money import Item, Sum
 from counterfoil.hub.views.people import Customer
-from counterfoil.hub.views.reports import Cause, Day, Kept, Report
+from counterfoil.hub.views.reports import TABLES, Report
 from counterfoil.hub.views.search import BadPage, Found
 from counterfoil.hub.views.systems import SystemView
 from counterfoil.hub.views.things import THINGS
 from counterfoil.hub.views.today import Today
 from counterfoil.watch import drifting
-
-TABLES: Mapping[str, type[Any]] = {"throughput": Day, "promises": Kept, "causes": Cause}
-"""The parts of a report that can be had as CSV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,29 @@ class Reports:
 async def today(desk: Admin, person: Person, zone: str = "") -> Today:
     """How it stands; a day begins at midnight in `zone`, by default the shop's."""
     return await today_view.today(desk.store, desk.blueprint, desk.streams, zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Money that waits to be matched: all of it by currency and kind, and a page of the `of` items asked for."""
+
+    at: datetime
+    sums: tuple[Sum, ...]
+    items: tuple[Item, ...]
+    of: int
+
+
+@act(Right.SEE)
+async def money(
+    desk: Admin, person: Person, kind: str = "", currency: str = "", limit: int | None = 50, offset: int = 0
+) -> Money:
+    """What storefronts told of and the ERP has not booked yet, the longest wait first. Raises Refusal."""
+    if kind not in ("", *money_view.KINDS):
+        raise INVALID.problem(f"kind: {kind!r} is none of {', '.join(money_view.KINDS)}.")
+    found = await money_view.waiting(desk.store)
+    items = money_view.chosen(found, kind, currency)
+    last = None if limit is None else offset + limit
+    return Money(found.at, found.sums, items[offset:last], len(items))
 
 
 @act(Right.SEE)
@@ -140,6 +163,26 @@ def routes() -> APIRouter:
         """How it stands now."""
         return await today(desk, person, zone)
 
+    @router.get("/money")
+    async def see_money(
+        desk: Desk,
+        person: Annotated[Person, may(money)],
+        kind: str = "",
+        currency: str = "",
+        limit: Limit = 50,
+        offset: Annotated[int, Query(ge=0)] = 0,
+    ) -> Money:
+        """Payments and refunds that wait to be booked, the longest wait first."""
+        return await money(desk, person, kind, currency, limit, offset)
+
+    @router.get("/money/{format}", response_class=Response)
+    async def see_money_file(
+        desk: Desk, person: Annotated[Person, may(money)], format: str, kind: str = "", currency: str = ""
+    ) -> Response:
+        """All of them as a file: `csv`, safe to open in a spreadsheet, or `parquet`."""
+        found = await money(desk, person, kind, currency, limit=None)
+        return await exports.answer("money", found.items, Item, format)
+
     @router.get("/search")
     async def see_search(
         desk: Desk,
@@ -208,19 +251,18 @@ def routes() -> APIRouter:
         """The last days in figures."""
         return await reports(desk, person, days)
 
-    @router.get("/reports/{table}/csv", response_class=Response)
-    async def see_csv(
+    @router.get("/reports/{table}/{format}", response_class=Response)
+    async def see_report(
         desk: Desk,
         person: Annotated[Person, may(reports)],
         table: str,
+        format: str,
         days: Annotated[int, Query(ge=1, le=400)] = 7,
     ) -> Response:
-        """One of its tables, safe to open in a spreadsheet."""
+        """One of its tables as a file: `csv`, safe to open in a spreadsheet, or `parquet`."""
         if table not in TABLES:
             raise NOT_FOUND.problem(f"There is no table {table!r}; there are: {', '.join(TABLES)}.")
         found = await reports(desk, person, days)
-        text = reports_view.as_csv(getattr(found.figures, table), TABLES[table])
-        named = {"Content-Disposition": f'attachment; filename="{table}.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=named)
+        return await exports.answer(table, getattr(found.figures, table), TABLES[table], format)
 
     return router

@@ -10,7 +10,7 @@ from counterfoil.blueprint.difference import Change
 from counterfoil.blueprint.page import Block, Diagram, Heading, Table, plain
 from counterfoil.blueprint.svg import svg
 from counterfoil.doors.admin import changes
-from counterfoil.doors.console import words
+from counterfoil.doors.console import proposing, words
 from counterfoil.doors.console.frame import Fields, Gone, Page, Part, page
 from counterfoil.doors.console.markup import Child, Html, facts, join, link, mark, moment, nothing, table, tag
 from counterfoil.hub.access.people import Person
@@ -49,6 +49,8 @@ async def show(opened: Page) -> None:
         whole.show(_specification(await changes.specification(desk, person, DAYS), measured=True))
 
     pending = Part(opened, Html(""), act)
+    if person.may(Right.PROPOSE):
+        proposing.section(opened, again)
     whole = Part(opened, _specification(await changes.specification(desk, person)), measure)
     past = Part(opened, Html(""))
     await again(person)

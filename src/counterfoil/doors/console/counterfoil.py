@@ -41,7 +41,7 @@ async def _found(opened: Page, person: Person, text: str, thing: str = "", after
     desk, zone = opened.visit.desk, opened.visit.zone
     found = await views.find(desk, person, text, thing, after, LIMIT)
     if after or not any(hit.exact and hit.why in ("e-mail", "telephone") for g in found.groups for hit in g.hits):
-        return html.found(found)
+        return html.found(found, zone)
     return html.customer(await views.customer(desk, person, text), zone, now())
 
 
@@ -64,7 +64,7 @@ async def journey(opened: Page) -> None:
         return (
             html.overview(found, zone),
             html.stock(found, zone),
-            html.picture(picture.svg(found)),
+            html.picture(picture.svg(found, zone)),
             html.timeline(found, zone, older, address if place is not None else ""),
         )
 

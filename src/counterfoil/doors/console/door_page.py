@@ -33,8 +33,10 @@ def sign_in(said: str = "", login: str = "", after: str = "/console", hint: str 
     notes = tag("p", said, class_="said warn", role="status") if said else None
     way = f"/admin/v1/sign-in/elsewhere?{urlencode({'to': after})}"
     other = tag("a", words.SIGN_IN_AT.format(name=elsewhere), href=way, class_="button") if elsewhere else None
+    out = tag("a", words.SIGN_OUT_AT.format(name=elsewhere), href="/admin/v1/sign-out/elsewhere")
+    left = tag("p", out, class_="soft") if elsewhere and said == words.SIGNED_OUT else None
     hinted = tag("p", hint, class_="soft") if hint else None
-    return _page(words.SIGN_IN, join(tag("h1", words.SIGN_IN), notes, form, other, hinted))
+    return _page(words.SIGN_IN, join(tag("h1", words.SIGN_IN), notes, left, form, other, hinted))
 
 
 def says(title: str, text: str) -> str:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from counterfoil.doors.admin import exceptions as desk_acts
+from counterfoil.doors.console import correcting, words
 from counterfoil.doors.console import exceptions_html as html
-from counterfoil.doors.console import words
 from counterfoil.doors.console.frame import Fields, Gone, Page, Part, now, page
 from counterfoil.doors.console.markup import Html, join, link, moment, tag
 from counterfoil.hub.access.people import Person
 from counterfoil.hub.access.roles import Right
 from counterfoil.hub.exceptions import NoSuchException, NothingHeldBack, NotOpen
-from counterfoil.hub.exceptions.bulk import AGAIN, RELEASED, WAITING, WORKED
+from counterfoil.hub.exceptions.bulk import RELEASED
 from counterfoil.hub.exceptions.fixing import CannotLink
 from counterfoil.hub.exceptions.rows import CannotAdd
 
 SIZE = 50
 """Rows of a page."""
-TRIES, EVERY = 30, 0.5
-"""So often, and so many seconds apart, it is looked whether one that was tried came through."""
 ROOT = html.ROOT
 
 
@@ -33,20 +30,20 @@ def _place(opened: Page) -> int:
 @page("/exceptions")
 async def groups(opened: Page) -> None:
     """What is open, by likeness."""
-    visit, owner, offset = opened.visit, opened.asked("owner"), _place(opened)
+    visit, owner, outcome, offset = opened.visit, opened.asked("owner"), opened.asked("outcome"), _place(opened)
     opened.heading(words.EXCEPTIONS, words.EXCEPTIONS_ABOUT)
-    Part(opened, html.owners(desk_acts.owners(visit.desk), owner))
-    shown = Part(opened, await _groups(opened, visit.person, owner, offset))
+    Part(opened, html.owners(desk_acts.owners(visit.desk), owner, outcome))
+    shown = Part(opened, await _groups(opened, visit.person, owner, outcome, offset))
 
     async def again(person: Person) -> None:
-        shown.show(await _groups(opened, person, owner, offset))
+        shown.show(await _groups(opened, person, owner, outcome, offset))
 
     opened.every(10.0, again)
 
 
-async def _groups(opened: Page, person: Person, owner: str, offset: int) -> Html:
-    found, total = await desk_acts.groups(opened.visit.desk, person, owner, SIZE, offset)
-    query = {"owner": owner} if owner else {}
+async def _groups(opened: Page, person: Person, owner: str, outcome: str, offset: int) -> Html:
+    found, total = await desk_acts.groups(opened.visit.desk, person, owner, SIZE, offset, outcome)
+    query = {name: text for name, text in (("owner", owner), ("outcome", outcome)) if text}
     return join(html.groups(found, owner, opened.visit.zone, now()), html.pager(ROOT, query, offset, SIZE, total))
 
 
@@ -83,7 +80,8 @@ async def alike(opened: Page) -> None:
         return
     first = state.rows[0]
     opened.heading(words.ALIKE.format(count=f"{state.total:,}"), back)
-    Part(opened, join(tag("p", words.ALIKE_ABOUT, class_="soft"), html.told(first, state.zone, now())))
+    oldest = html.told(first, state.zone, now())
+    Part(opened, tag("section", tag("p", words.ALIKE_ABOUT, class_="soft"), oldest))
     listed: list[Part] = []
     acting: list[Part] = []
 
@@ -95,6 +93,9 @@ async def alike(opened: Page) -> None:
     if person.may(Right.EXCEPTIONS):
         if (gaps := desk_acts.gaps(first)) is not None and person.may(Right.PROPOSE):
             acting.append(_fix(opened, first, gaps))
+        correct = await correcting.part(opened, first, settle, lambda: state.rows[0] if state.rows else None)
+        if correct is not None:
+            acting.append(correct)
         acting.append(_try_one(opened, state, settle))
         _all(opened, state, settle, acting)
     listed.append(Part(opened, state.listed()))
@@ -116,15 +117,7 @@ def _try_one(opened: Page, state: Alike, settle: Any) -> Part:
         number, subject = state.rows[0]["id"], state.rows[0]["subject"]
         part.show(shown(tag("p", words.TRYING.format(subject=subject), class_="said warn")))
         await _closed(opened, desk_acts.act(state.desk, person, number, "retried", words.TRY_ONE_TITLE))
-        came, again = WAITING, None
-        for _ in range(TRIES):
-            came, again = await desk_acts.came_of(state.desk, person, number)
-            if came != WAITING:
-                break
-            await asyncio.sleep(EVERY)
-        said = {WORKED: words.TRIED_WORKED, AGAIN: words.TRIED_AGAIN, WAITING: words.TRIED_WAITS}[came]
-        tone = {WORKED: "good", AGAIN: "bad", WAITING: "warn"}[came]
-        text = said.format(subject=subject, number=again)
+        text, tone = await correcting.came_of(state.desk, person, number, subject)
         part.show(shown(tag("p", text, class_=f"said {tone}", role="status", data_focus=True)))
         await settle(person)
 
@@ -245,6 +238,8 @@ async def one(opened: Page) -> None:
     if row["status"] == "open" and person.may(Right.EXCEPTIONS):
         if (gaps := desk_acts.gaps(row)) is not None and person.may(Right.PROPOSE):
             _fix(opened, row, gaps)
+        if (correct := await correcting.part(opened, row, again)) is not None:
+            parts.append(correct)
         form = html.act_form(1, release=desk_acts.is_held_back(row))
         known = tag("button", words.ACKNOWLEDGE, type="button", data_act="acknowledge")
         more = None if row.get("acknowledged_at") else tag("div", known, class_="row-of")
@@ -272,8 +267,6 @@ def _one(opened: Page, row: Mapping[str, Any]) -> Html:
     if row.get("acknowledged_at"):
         more[words.ACKNOWLEDGE] = words.ACKNOWLEDGED.format(who=row["acknowledged_by"], when="") + " "
         more[words.ACKNOWLEDGE] = join(more[words.ACKNOWLEDGE], moment(row["acknowledged_at"], zone))
-    if row.get("runbook"):
-        more[words.RUNBOOK] = link(row["runbook"], row["runbook"]) if "://" in row["runbook"] else row["runbook"]
     if row.get("alike", 0) > 1:
         count = words.ALL_ALIKE.format(count=f"{row['alike']:,}")
         more[words.LIKE_IT] = link(f"{ROOT}/alike/{row['likeness']}", count)

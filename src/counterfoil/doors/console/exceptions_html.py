@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
-from counterfoil.doors.console import words
+from counterfoil.doors.console import guides, words
 from counterfoil.doors.console.markup import (
     Child,
     Html,
@@ -23,6 +23,7 @@ from counterfoil.doors.console.markup import (
     table,
     tag,
 )
+from counterfoil.hub.exceptions.runbooks import name_of
 
 ROOT = "/console/exceptions"
 ACTS = (  # status, what it is called, what it means
@@ -77,17 +78,22 @@ def _between(parts: Sequence[Child]) -> Sequence[Child]:
     return [piece for n, part in enumerate(parts) for piece in ((" · ", part) if n else (part,))]
 
 
-def owners(all_: Sequence[str], chosen: str) -> Html:
-    """Whose are shown, as a choice that acts at once."""
+def owners(all_: Sequence[str], chosen: str, outcome: str = "") -> Html:
+    """Whose are shown, as a choice that acts at once; of one class only, where it was asked for."""
     options = [tag("option", words.ALL_OWNERS, value="", selected=not chosen)]
     options += [tag("option", name, value=name, selected=name == chosen) for name in all_]
-    return tag(
+    form = tag(
         "form",
         tag("label", words.OWNER, tag("select", *options, name="owner", data_submit=True), class_="field"),
+        tag("input", type="hidden", name="outcome", value=outcome) if outcome else None,
         method="get",
         action=ROOT,
         class_="row-of",
     )
+    if not outcome:
+        return form
+    all_of = f"{ROOT}?{urlencode({'owner': chosen})}" if chosen else ROOT
+    return join(form, tag("p", words.ONLY_CLASS.format(outcome=outcome), " ", link(all_of, words.SHOW_ALL)))
 
 
 def pager(address: str, query: Mapping[str, str], offset: int, size: int, total: int) -> Html:
@@ -133,6 +139,7 @@ def told(row: Mapping[str, Any], zone: ZoneInfo, now: float, more: Mapping[str, 
         words.OWNER: row["owner"],
         words.SINCE: join(moment(row["opened_at"], zone), " (", moment(row["opened_at"], zone, now), ")"),
         words.RESPOND: moment(row["respond_by"], zone, now) if row.get("respond_by") else None,
+        words.RUNBOOK: guides.runbook(name_of(row["reason"])),
         **(more or {}),
     }
     technical = (

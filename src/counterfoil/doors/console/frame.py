@@ -23,7 +23,7 @@ from counterfoil.hub.access.roles import Right
 
 log = structlog.get_logger()
 
-LONGEST_FIELD = 20_000
+LONGEST_FIELD = 250_000
 """Characters of a field that a page sends; what is longer is cut, and then refused by whoever reads it."""
 SESSION_EVERY = 30.0
 """Seconds between two looks of an open page whether its session is still there."""
@@ -41,6 +41,7 @@ PAGES = (  # address, name, key after g
     ("/systems", words.SYSTEMS, "s"),
     ("/blueprint", words.BLUEPRINT, "b"),
     ("/reports", words.REPORTS, "r"),
+    ("/runbooks", words.RUNBOOKS, "u"),
 )
 
 Fields = Mapping[str, str]
@@ -79,7 +80,8 @@ class Page:
         """Look again so often while the page is open. Nothing of it counts as an act of the person's."""
 
         async def tick() -> None:
-            await self.guarded(lambda: self._looked(look))
+            if self.client.has_socket_connection:  # who left a page may come back to it for RECONNECT seconds
+                await self.guarded(lambda: self._looked(look))
 
         ui.timer(seconds, tick, immediate=False)
 

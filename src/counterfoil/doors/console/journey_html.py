@@ -21,6 +21,7 @@ from counterfoil.doors.console.markup import (
     moment,
     nothing,
     number,
+    readable,
     span,
     table,
     tag,
@@ -51,30 +52,30 @@ def thing_link(line: Any) -> Html:
     return join(link(f"{ROOT}/{quote(line.subject)}", breakable(line.title)), " ", waits)
 
 
-def _known(line: Any) -> Html:
-    return join(*(piece for n, (name, text) in enumerate(line.facts.items()) for piece in _fact(n, name, text)))
+def _known(line: Any, zone: ZoneInfo) -> Html:
+    return join(*(piece for n, (name, text) in enumerate(line.facts.items()) for piece in _fact(n, name, text, zone)))
 
 
-def _fact(n: int, name: str, text: str) -> tuple[Child, ...]:
-    return ((" · " if n else None), tag("span", f"{name} ", class_="soft"), breakable(text))
+def _fact(n: int, name: str, text: str, zone: ZoneInfo) -> tuple[Child, ...]:
+    return ((" · " if n else None), tag("span", f"{name} ", class_="soft"), readable(text, zone))
 
 
-def found(found: Any) -> Html:
+def found(found: Any, zone: ZoneInfo) -> Html:
     """Every group of what was found."""
     if not found.groups:
         text = words.NOT_FOUND.format(text=found.text)
         return nothing(text, tag("p", words.NOT_FOUND_HINT, class_="soft"))
-    return join(*(group(each, found.text) for each in found.groups))
+    return join(*(group(each, found.text, zone) for each in found.groups))
 
 
-def group(each: Any, text: str) -> Html:
+def group(each: Any, text: str, zone: ZoneInfo) -> Html:
     """One kind of thing that was found."""
     head = (words.NAME, words.STAGE, words.KNOWN, words.FOUND_BY)
     rows = [
         (
             join(thing_link(hit.line), tag("div", breakable(hit.line.subject), class_="soft small")),
             mark(hit.line.stage) if hit.line.stage else "",
-            _known(hit.line),
+            _known(hit.line, zone),
             (words.FOUND_EXACT if hit.exact else words.FOUND_BEGINS).format(why=hit.why),
         )
         for hit in each.hits
@@ -93,12 +94,12 @@ def group(each: Any, text: str) -> Html:
 
 def customer(known: Any, zone: ZoneInfo, now: float) -> Html:
     """All of a customer in one place."""
-    orders = [(thing_link(line), mark(line.stage) if line.stage else "", _known(line)) for line in known.orders]
+    orders = [(thing_link(line), mark(line.stage) if line.stage else "", _known(line, zone)) for line in known.orders]
     cases = [
         (
             link(f"/console/exceptions/{case.number}", str(case.number)),
             words.STATUS.get(case.status, case.status),
-            case.message,
+            readable(case.message, zone),
             link(f"{ROOT}/{quote(case.subject)}", breakable(case.subject)),
             moment(case.opened_at.isoformat(), zone, now),
         )
@@ -108,7 +109,7 @@ def customer(known: Any, zone: ZoneInfo, now: float) -> Html:
         (
             moment(message.at.isoformat(), zone) if message.at else "",
             message.what,
-            message.text,
+            readable(message.text, zone),
             link(f"{ROOT}/{quote(message.subject)}", breakable(message.subject)),
         )
         for message in known.messages
@@ -136,24 +137,25 @@ def customer(known: Any, zone: ZoneInfo, now: float) -> Html:
 def overview(journey: Any, zone: ZoneInfo) -> Html:
     """What is known of the thing, and what is waited for."""
     line = journey.line
-    known: list[tuple[str, Child]] = [(name.capitalize(), breakable(text)) for name, text in line.facts.items()]
+    known: list[tuple[str, Child]] = [(name.capitalize(), readable(text, zone)) for name, text in line.facts.items()]
     elsewhere = [tag("div", f"{system} ", breakable(str(id_))) for system, id_ in journey.links.items()]
     same = [link(f"{ROOT}/{quote(other)}", breakable(other)) for other in journey.merged_with]
     known += [
         (words.STAGE, mark(line.stage) if line.stage else None),
         (words.LINKS, join(*elsewhere) if elsewhere else None),
         (words.MERGED, join(*same) if same else None),
-        (words.NOW_WAITING, join(*map(_waiting, journey.waiting)) if journey.waiting else None),
+        (words.NOW_WAITING, join(*(_waiting(one, zone) for one in journey.waiting)) if journey.waiting else None),
         (words.NEXT_PROMISES, join(*(_promised(p, zone) for p in journey.promised)) if journey.promised else None),
     ]
     return tag("section", tag("h2", words.FACTS), facts(known), class_="card")
 
 
-def _waiting(one: Mapping[str, Any]) -> Html:
+def _waiting(one: Mapping[str, Any], zone: ZoneInfo) -> Html:
     more = {name: value for name, value in one.items() if name not in ("id", "system", "operation", "attempt")}
-    told = [words.ATTEMPT.format(attempt=one["attempt"] + 1)] if one.get("attempt") else []
+    told: list[str] = [words.ATTEMPT.format(attempt=one["attempt"] + 1)] if one.get("attempt") else []
     told += [f"{name.replace('_', ' ')} {value}" for name, value in more.items() if value not in ("", None, False)]
-    return tag("div", breakable(f"{one['system']}.{one['operation']}"), f" ({', '.join(told)})" if told else "")
+    shown = (" (", readable(", ".join(told), zone), ")") if told else ()
+    return tag("div", breakable(f"{one['system']}.{one['operation']}"), *shown)
 
 
 def _promised(one: Mapping[str, Any], zone: ZoneInfo) -> Html:
@@ -207,13 +209,14 @@ def _step(step: Any, zone: ZoneInfo) -> Html:
     elif step.detail.get("event"):
         ways.append(_way(words.SHOW_EVENT, "event", step.detail["event"]))
     said = [f"{words.STEP_SAYS[name]} {_said(step.detail[name])}" for name in words.STEP_SAYS if step.detail.get(name)]
-    more = {name: _said(value) for name, value in step.detail.items() if name not in (*_LINKED, *words.STEP_SAYS)}
+    rest = {name: value for name, value in step.detail.items() if name not in (*_LINKED, *words.STEP_SAYS)}
+    more = {name: readable(_said(value), zone) for name, value in rest.items()}
     exception = step.detail.get("exception")
     return tag(
         "li",
         tag("div", moment(step.at.isoformat(), zone), f" · {route}" if route else None, class_="when"),
-        tag("div", breakable(step.text), " ", promise, late),
-        tag("div", " · ".join(said), class_="soft small wrap") if said else None,
+        tag("div", readable(step.text, zone), " ", promise, late),
+        tag("div", readable(" · ".join(said), zone), class_="soft small wrap") if said else None,
         tag("div", link(f"/console/exceptions/{exception}", words.ONE.format(number=exception))) if exception else None,
         tag("details", tag("summary", words.TECHNICAL), facts(more), class_="small") if more else None,
         tag("div", *ways, class_="row-of") if ways else None,

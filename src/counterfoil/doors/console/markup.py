@@ -16,6 +16,7 @@ LONG = 24
 """Characters of a word in a table that are kept together."""
 _TAGS = re.compile(r"<[^>]*>")
 _BETWEEN = re.compile(r"[\s._:/@-]+")
+_MOMENT = re.compile(r"(?a)(?<![\w-])(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: UTC|Z|[+-]\d\d:?\d\d))(?!\w)")
 
 
 class Html(str):
@@ -130,6 +131,18 @@ def mark(text: str, tone: str = "") -> Html:
     return tag("span", text, class_=f"mark {tone}".strip())
 
 
+def progress(done: int, total: int) -> Html:
+    """A bar, and the figures."""
+    said = words.DONE_OF.format(done=f"{done:,}", total=f"{total:,}")
+    bar = tag("progress", said, value=min(done, total), max=max(total, 1), aria_label=said)
+    return join(bar, tag("div", said, class_="small"))
+
+
+def card(title: str, about: str, content: Html) -> Html:
+    """A piece of work under a heading of its own."""
+    return tag("section", tag("h2", title), tag("p", about, class_="soft") if about else None, content, class_="card")
+
+
 def number(value: float | None) -> Html:
     """With thin groups of three; a missing one is a dash."""
     if value is None:
@@ -164,6 +177,17 @@ def moment(at: float | str | None, zone: ZoneInfo, now: float | None = None) -> 
         age = now - known.timestamp()
         shown = words.AGO.format(span=span(age)) if age >= 0 else words.AHEAD.format(span=span(-age))
     return tag("time", shown, datetime=known.astimezone(UTC).isoformat(timespec="milliseconds"), title=exact)
+
+
+def readable(text: str, zone: ZoneInfo) -> Html:
+    """A text in which times, of ISO 8601 or in UTC, are said in the shop's zone; one without a zone stays as it is."""
+    parts: list[Child] = []
+    for n, part in enumerate(_MOMENT.split(text)):
+        try:
+            parts.append(moment(part.replace(" UTC", "Z"), zone) if n % 2 else breakable(part))
+        except (ValueError, OverflowError):  # it only looks like one
+            parts.append(part)
+    return join(*parts)
 
 
 def breakable(text: str) -> Html:

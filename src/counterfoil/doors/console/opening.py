@@ -21,7 +21,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from counterfoil.doors.admin import signing
+from counterfoil.doors.admin import elsewhere, signing
 from counterfoil.doors.console import door_page, words
 from counterfoil.doors.console.visit import Busy, Visit
 from counterfoil.doors.problems import Refusal
@@ -96,8 +96,10 @@ class Console:
         elif request.method not in ("GET", "HEAD"):
             answer = PlainTextResponse("", 405)
         elif path == SIGN_IN:
-            said = {"ended": words.SESSION_ENDED, "out": words.SIGNED_OUT}.get(request.query_params.get("why", ""), "")
-            answer = await self._door(said, "", within(request.query_params.get("next", "")))
+            asked = request.query_params
+            said = {"ended": words.SESSION_ENDED, "out": words.SIGNED_OUT}.get(asked.get("why", ""), "")
+            said = said or await elsewhere.said_before(self.desk, asked.get("said", ""))
+            answer = await self._door(said, "", within(asked.get("next", "")))
         else:
             person = await self.who(self._token(scope))
             if person is None and _is_page(path):
@@ -115,13 +117,15 @@ class Console:
         await answer(scope, receive, send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        person = await self.who(self._token(scope)) if self.from_here(headers) else None
+        token = self._token(scope)
+        person = await self.who(token) if self.from_here(Headers(scope=scope)) else None
         if person is None:
             await receive()
             await send({"type": "websocket.close", "code": 4401, "reason": "sign in first"})
             return
-        await (await self.stage()).asset(scope, receive, send)
+        stage = await self.stage()
+        scope[stage.SESSION] = token
+        await stage.asset(scope, receive, send)
 
     async def _sent(self, request: Request, path: str) -> Response:
         if not self.from_here(request.headers):
@@ -154,8 +158,8 @@ class Console:
     ) -> Response:
         hint = "" if await users.any_there(self.desk.store) else words.NOBODY_YET
         provider = self.desk.blueprint.console.sign_in.oidc
-        elsewhere = urlsplit(provider.issuer).netloc if provider is not None else ""
-        shown = door_page.sign_in(said, login, after, hint, elsewhere)
+        there = urlsplit(provider.issuer).netloc if provider is not None else ""
+        shown = door_page.sign_in(said, login, after, hint, there)
         return HTMLResponse(shown, status, {**_plain(), **(headers or {})})
 
     async def who(self, token: str, touch: bool = True) -> Person | None:

@@ -1,4 +1,4 @@
-"""Reports: the last days in figures, as tables and as CSV."""
+"""Reports: the last days in figures, as tables and as files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from counterfoil.doors.admin import views
 from counterfoil.doors.console import words
+from counterfoil.doors.console.exports import downloads
 from counterfoil.doors.console.frame import Page, Part, page
 from counterfoil.doors.console.markup import Child, Html, breakable, facts, join, link, mark, number, span, table, tag
 from counterfoil.hub.views.reports import COUNTED
@@ -14,7 +15,7 @@ from counterfoil.hub.views.reports import COUNTED
 ROOT = "/console/reports"
 DAYS = (1, 7, 30, 90)
 MOST = 60
-"""Rows of a table that the page shows; all are in the CSV."""
+"""Rows of a table that the page shows; all are in the files."""
 
 
 @page("/reports")
@@ -28,7 +29,7 @@ async def reports(opened: Page) -> None:
     figures, columns = found.figures, tuple(COUNTED.values())
     names = tuple(words.COLUMNS.get(column, column) for column in columns)
     throughput = [
-        (day.day, breakable(day.system), *(number(getattr(day, column)) for column in columns))
+        (day.day.isoformat(), breakable(day.system), *(number(getattr(day, column)) for column in columns))
         for day in reversed(figures.throughput)
     ]
     kept = [
@@ -42,7 +43,8 @@ async def reports(opened: Page) -> None:
         for each in figures.promises
     ]
     causes = [
-        (each.day, breakable(each.reason), number(each.opened), number(each.open)) for each in reversed(figures.causes)
+        (each.day.isoformat(), breakable(each.reason), number(each.opened), number(each.open))
+        for each in reversed(figures.causes)
     ]
     promised = (
         *(words.OPERATION, words.DONE_COUNT, words.SHARE_50, words.SHARE_95, words.SHARE_99),
@@ -81,9 +83,9 @@ def _choice(days: int) -> Html:
 def _section(
     name: str, title: str, days: int, head: Sequence[str], rows: Sequence[Sequence[Child]], first: int
 ) -> Html:
-    """A table of the report with its way to the CSV; columns from `first` on are numbers."""
+    """A table of the report with its ways to a file; columns from `first` on are numbers."""
     shown: Any = rows[:MOST]
     more = tag("p", words.FIRST_ROWS.format(shown=MOST, total=f"{len(rows):,}"), class_="soft") if rows[MOST:] else None
-    csv = link(f"/admin/v1/reports/{name}.csv?days={days}", words.CSV, download=True)
+    files = downloads(f"/admin/v1/reports/{name}", title, f"days={days}") if rows else None
     found = table(title, head, shown, numbers=range(first, len(head)), empty=words.NO_ROWS)
-    return tag("section", tag("div", tag("h2", title), csv if rows else None, class_="row-of"), found, more)
+    return tag("section", tag("div", tag("h2", title), files, class_="row-of"), found, more)

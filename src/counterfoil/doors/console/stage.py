@@ -25,6 +25,8 @@ log = structlog.get_logger()
 ROOT = "/console"
 RECONNECT = 20.0
 """Seconds an open page may be without its websocket before what it showed is forgotten here."""
+SESSION = "counterfoil.session"
+"""Where in the scope of a websocket the token of its session stands."""
 _OPENING_TAG = re.compile(rb"<(script|style)\b")
 _HIDDEN = b' style="display: none"'
 _PAGE = b"x-nicegui-content"
@@ -48,7 +50,30 @@ def _mounted() -> FastAPI:
     return shell
 
 
+def _of_their_own_pages() -> None:
+    """A socket joins pages of its own session alone, and speaks for those it has joined: for NiceGUI itself, whoever
+    knows a page's number acts as the person who looks at it."""
+    accept, handlers = Client.accept_handshake, core.sio.handlers["/"]
+
+    def accept_own(self: Client, socket_id: str, tab_id: str, environ: dict[str, Any] | None) -> bool:
+        visit = self.request.scope.get("counterfoil.visit")
+        theirs = (environ or {}).get("asgi.scope", {}).get(SESSION)
+        return visit is not None and visit.token == theirs and accept(self, socket_id, tab_id, environ)
+
+    def joined(handler: Any) -> Any:
+        def heard(socket: str, message: Any) -> None:
+            if isinstance(message, dict) and message.get("client_id") in core.sio.rooms(socket):
+                handler(socket, message)
+
+        return heard
+
+    Client.accept_handshake = accept_own  # type: ignore[method-assign]
+    for name in handlers.keys() - {"connect", "handshake", "disconnect"}:
+        handlers[name] = joined(handlers[name])
+
+
 _shell = _mounted()
+_of_their_own_pages()
 _assets: ASGIApp = GZipMiddleware(_shell, minimum_size=1000, compresslevel=6)
 _users: set[object] = set()
 

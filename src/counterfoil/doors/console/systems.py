@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from counterfoil.doors.admin import views
-from counterfoil.doors.console import words
-from counterfoil.doors.console.frame import Gone, Page, Part, now, page
+from counterfoil.doors.admin import looking, views
+from counterfoil.doors.console import guides, words
+from counterfoil.doors.console.frame import Fields, Gone, Page, Part, now, page
 from counterfoil.doors.console.markup import (
     Child,
     Html,
@@ -23,9 +23,16 @@ from counterfoil.doors.console.markup import (
     tag,
 )
 from counterfoil.hub.access.people import Person
+from counterfoil.hub.access.roles import Right
+from counterfoil.hub.contract import Finding, Mark
+from counterfoil.hub.looks import Look
+from counterfoil.hub.schedule import CARE, DOCTOR
+from counterfoil.hub.versions import UNTESTED
 
 ROOT = "/console/systems"
 AGAIN = 5.0
+RECENT = 7 * 86400.0
+"""Seconds for which a change of version shows in the list."""
 
 
 @page("/systems")
@@ -50,11 +57,18 @@ async def one(opened: Page) -> None:
         found = [each for each in await views.systems(desk, person) if each.name == name]
         if not found:
             raise Gone(words.NO_SUCH_SYSTEM)
-        return whole(found[0], zone, now())
+        return whole(found[0], zone, now(), may_look=person.may(Right.FLOWS))
 
     html = await read(opened.visit.person)
     opened.heading(name, link(ROOT, words.SYSTEMS))
-    shown = Part(opened, html, class_="sections")
+
+    async def look(person: Person, fields: Fields) -> None:
+        found = await looking.look(desk, person, name)
+        ill = sum(each.mark is not Mark.OK for each in found)
+        opened.say(words.LOOKED.format(name=name, ill=ill, count=len(found)), "warn" if ill else "good")
+        await again(person)
+
+    shown = Part(opened, html, look, class_="sections")
 
     async def again(person: Person) -> None:
         shown.show(await read(person))
@@ -73,13 +87,17 @@ def listing(found: Sequence[Any], zone: ZoneInfo, at: float) -> Html:
             link(f"{ROOT}/{each.name}", breakable(each.name)),
             _health(each),
             each.connector,
+            join(*(tag("div", _version(one), _changed(one, zone, at)) for one in each.versions)),
             _polled(each, zone, at),
             moment(each.last_webhook, zone, at) if each.last_webhook is not None else words.NO_WEBHOOK,
             ", ".join(str(problem.message) for problem in each.problems) or "",
         )
         for each in found
     ]
-    head = (words.SYSTEM, words.STATE, words.CONNECTOR, words.LAST_POLL, words.LAST_WEBHOOK, words.PROBLEMS)
+    head = (
+        *(words.SYSTEM, words.STATE, words.CONNECTOR, words.VERSION),
+        *(words.LAST_POLL, words.LAST_WEBHOOK, words.PROBLEMS),
+    )
     return table(words.SYSTEMS, head, rows)
 
 
@@ -92,7 +110,7 @@ def _polled(system: Any, zone: ZoneInfo, at: float) -> Child:
     return join(moment(behind.seen, zone, at), " ", late)
 
 
-def whole(system: Any, zone: ZoneInfo, at: float) -> Html:
+def whole(system: Any, zone: ZoneInfo, at: float, may_look: bool = False) -> Html:
     """All that is known of a system."""
     paused = [
         tag("div", p.place.stream or words.SYSTEM, ": ", _paused(p, zone), f", {p.why}" if p.why else None)
@@ -112,7 +130,7 @@ def whole(system: Any, zone: ZoneInfo, at: float) -> Html:
         (
             feed.feed,
             moment(feed.seen, zone, at),
-            mark(words.POLL_LATE, "warn") if feed.late else "",
+            join(mark(words.POLL_LATE, "warn"), guides.helps("poll-stale")) if feed.late else "",
         )
         for feed in system.feeds
     ]
@@ -120,13 +138,19 @@ def whole(system: Any, zone: ZoneInfo, at: float) -> Html:
         (
             link(f"/console/exceptions/{problem.number}", str(problem.number)),
             problem.message,
-            problem.remedy,
+            join(problem.remedy, guides.helps_with(problem.reason)),
             moment(problem.since, zone, at),
         )
         for problem in system.problems
     ]
     closed = [
-        (breakable(name), state["message"], state["reason"], moment(state["since"], zone, at), state["again"])
+        (
+            breakable(name),
+            join(state["message"], guides.helps_with(state["reason"])),
+            state["reason"],
+            moment(state["since"], zone, at),
+            state["again"],
+        )
         for name, state in system.closed.items()
     ]
     ages = [(one.name, words.SINCE_AT_LEAST.format(span=span(at - one.since))) for one in system.credentials]
@@ -144,6 +168,7 @@ def whole(system: Any, zone: ZoneInfo, at: float) -> Html:
                 empty=words.NO_PROBLEMS,
             ),
         ),
+        _versions(system.versions, zone, at),
         tag(
             "section",
             tag("h2", words.FEEDS),
@@ -154,7 +179,60 @@ def whole(system: Any, zone: ZoneInfo, at: float) -> Html:
             tag("h2", words.CREDENTIALS),
             table(words.CREDENTIALS, (words.NAME, words.SINCE), ages, empty=words.NO_CREDENTIALS),
         ),
+        _look(words.CARED, words.CARED_ABOUT, system.looks.get(CARE), words.NOT_CARED, zone, at),
+        _look(
+            *(words.DOCTOR, words.DOCTOR_ABOUT, system.looks.get(DOCTOR), words.NOT_EXAMINED, zone, at),
+            more=tag("form", tag("button", words.LOOK_NOW, type="submit"), data_act="look") if may_look else None,
+        ),
     )
+
+
+def _version(one: Any) -> Html:
+    return join(breakable(f"{one.name} {one.version}"), " ", mark(words.NOT_TESTED, "warn") if one.doubt else None)
+
+
+def _changed(one: Any, zone: ZoneInfo, at: float) -> Html | None:
+    """What it was until a few days ago."""
+    if not one.before or at - one.since > RECENT:
+        return None
+    return tag(
+        "div", words.WAS_UNTIL.format(version=one.before[0][0]), moment(one.since, zone, at), class_="soft small"
+    )
+
+
+def _versions(found: Sequence[Any], zone: ZoneInfo, at: float) -> Html:
+    """What it said it is, and was. The first one known was there for longer than it has been known."""
+    rows = [
+        (
+            _version(one),
+            join(None if one.before else words.SINCE_AT_LEAST_THEN, moment(one.since, zone)),
+            join(*(tag("div", version, ", ", moment(since, zone)) for version, since in one.before)),
+            join(one.tested, _doubt(one) if one.doubt else None),
+            moment(one.seen_at, zone, at),
+        )
+        for one in found
+    ]
+    head = (words.VERSION, words.SINCE, words.BEFORE, words.TESTED_WITH, words.TOLD_LAST)
+    shown = table(words.VERSIONS, head, rows, empty=words.NO_VERSIONS)
+    return tag("section", tag("h2", words.VERSIONS), shown)
+
+
+def _doubt(one: Any) -> Html:
+    said = tag("div", one.doubt, ". ", one.remedy, class_="soft small")
+    return join(said, guides.helps_with(UNTESTED))
+
+
+def _look(title: str, about: str, look: Look | None, empty: str, zone: ZoneInfo, at: float, more: Child = None) -> Html:
+    """What a look found, what needs somebody first, and when it was."""
+    order = {Mark.FAILED: 0, Mark.WARNING: 1, Mark.OK: 2}
+    found: Sequence[Finding] = sorted(look.found, key=lambda each: order[each.mark]) if look else ()
+    rows = [
+        (each.check, mark(words.MARKS[each.mark], words.MARK_TONES[each.mark]), each.found, each.remedy)
+        for each in found
+    ]
+    when = tag("p", words.LOOKED_AT, " ", moment(look.at, zone, at), class_="soft small") if look else None
+    shown = table(title, (words.CHECK, words.STATE, words.FINDING, words.REMEDY), rows, empty=empty)
+    return tag("section", tag("h2", title), tag("p", about, class_="soft"), when, shown, more)
 
 
 def _paused(pause: Any, zone: ZoneInfo) -> Html:

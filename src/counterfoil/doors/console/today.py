@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from counterfoil.doors.admin import views
-from counterfoil.doors.console import words
+from counterfoil.doors.console import guides, money, words
 from counterfoil.doors.console.frame import Page, Part, page
 from counterfoil.doors.console.markup import Child, Html, breakable, join, link, mark, moment, number, span, table, tag
 from counterfoil.hub.access.people import Person
@@ -39,7 +39,8 @@ def drawn(now: Any, zone: ZoneInfo) -> tuple[Html, ...]:
     return (
         tag("div", *_tiles(now), class_="tiles"),
         tag("section", tag("h2", words.HEALTH), tag("div", *map(_system, now.systems), class_="tiles")),
-        tag("div", _owners(now), _promises(now), class_="two"),
+        tag("div", _owners(now), _money(now), class_="two"),
+        _promises(now),
         join(*left_out, foot),
     )
 
@@ -104,12 +105,16 @@ def _owners(now: Any) -> Html:
     return tag("section", tag("h2", words.BY_OWNER), found)
 
 
+def _money(now: Any) -> Html:
+    return tag("section", tag("h2", words.MONEY), money.sums(now.money))
+
+
 def _promises(now: Any) -> Html:
     rows = [
         (
             link(f"{ROOT}/{lag.address}", breakable(lag.operation)),
             number(lag.done),
-            mark(f"{lag.late:,}", "bad") if lag.late else "0",
+            join(mark(f"{lag.late:,}", "bad"), guides.helps("promises-missed")) if lag.late else "0",
             span(lag.p50),
             span(lag.p95),
         )

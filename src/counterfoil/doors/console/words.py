@@ -10,6 +10,7 @@ FLOWS = "Flows"
 SYSTEMS = "Systems"
 BLUEPRINT = "Blueprint"
 REPORTS = "Reports"
+RUNBOOKS = "Runbooks"
 PAGES = "Pages"
 SKIP_TO_CONTENT = "Skip to the content"
 MENU = "Menu"
@@ -28,6 +29,7 @@ NO_SCRIPT = (
 # signing in
 SIGN_IN = "Sign in"
 SIGN_IN_AT = "Sign in at {name}"
+SIGN_OUT_AT = "Sign out at {name} too"
 LOGIN = "Name"
 PASSWORD = "Password"  # noqa: S105
 SESSION_ENDED = "Your session has ended. Sign in again to go on."
@@ -119,6 +121,33 @@ FIX_PROPOSE = "Propose this row"
 FIX_WOULD = "With this row {count} open exceptions would be tried again."
 FIX_PROPOSED = "Proposed as change {number}. Once it is in force, {count} exceptions are tried again by themselves."
 FIX_THERE = "The blueprint in force has this row already."
+CORRECT = "Correct a value"
+CORRECT_ABOUT = (
+    "It is told in the place of what the source says, until the source says something else. Amounts, quantities and "
+    "the currency are changed at the source."
+)
+CORRECT_LOOK = "Show what would be told"
+CORRECT_WOULD = "What would be told"
+CORRECT_ONE = "Correct this one and try again"
+CORRECT_ALL = "Correct all {count} and try again"
+CORRECT_ALIKE = "It fits {count} more like it."
+CORRECT_PARTS = {
+    "": "The order itself",
+    "customer": "Customer",
+    "billing": "Billing address",
+    "shipping": "Shipping address",
+    "lines": "Line",
+    "rates": "Tax rates",
+    "payments": "Payments",
+    "discounts": "Discounts",
+    "extra": "Own fields",
+}
+CORRECTING = "{count} are corrected …"
+CORRECTED = "{count} corrected; tried again with the new value."
+VALUE = "Value"
+SOURCE = "The source says"
+TOLD = "Told instead"
+SOURCE_SAYS = "The source says {value}"
 LINK_TITLE = "It is there already"
 LINK_ABOUT = "If {system} has a record of it, say which: it is linked, and tried again."
 LINK_ID = "Id at {system}"
@@ -158,6 +187,25 @@ APPROVED_DONE = "Change {number} is approved. It is in force once the hub starts
 HISTORY = "History"
 NO_HISTORY = "No blueprint was in force yet: it is kept when the hub starts with it."
 NOTHING_DIFFERS = "Nothing differs from what is in force."
+PROPOSE_TITLE = "Propose a change"
+PROPOSE_ABOUT = "Nothing that runs changes by it. Secrets stay references: ${NAME} or {file: path}."
+PROPOSE_OPEN = "Paste or open a blueprint"
+PROPOSE_FILE = "From a file"
+PROPOSE_TEXT = "Blueprint in YAML, whole"
+PROPOSE_WHY = "Why (kept with your name)"
+PROPOSE_LOOK = "Check it"
+PROPOSE_DO = "Propose it"
+PROPOSE_PROBLEMS = "Problems: {count}. It cannot be proposed like this."
+PROPOSE_WARNINGS = "Doubtful: {count}. It can be proposed all the same."
+PROPOSE_MORE = "And {count} more."
+PROPOSE_FOUND = "Found {found}, expected {expected}."
+PROPOSE_WHOLE = "The whole text"
+PROPOSE_NEEDS = "It is sound. It changes {sections}, which a second person has to approve."
+PROPOSE_NEEDS_NOBODY = "It is sound, and needs nobody's approval."
+PROPOSE_TOO_LONG = (
+    "That is longer than {most} characters. Propose it with counterfoil blueprint propose, or over the admin API."
+)
+PROPOSED_DONE = "Change {number} is proposed."
 SPECIFICATION = "What the hub does"
 MEASURE = "Show what was measured in the last 30 days beside it"
 MEASURED = "With what was measured in the last 30 days."
@@ -233,6 +281,9 @@ BODY_PURGED = "The body is purged by the blueprint's retention."
 HEADERS = "Headers"
 LATE_BY = "late by {span}"
 STEP_SAYS = {
+    "was": "Said:",
+    "becomes": "Told instead:",
+    "by": "By",
     "why": "Why:",
     "reason": "Reason:",
     "owner": "Owner:",
@@ -255,6 +306,7 @@ STOCK_UNTOLD = "Stock changes to look at"
 STOCK_WAITING = "Stock numbers on their way"
 OPEN_NOW = "Open exceptions"
 CLASS = "Class"
+ONLY_CLASS = "Only the class {outcome}."
 BY_OWNER = "Open exceptions by owner"
 PROMISES_TODAY = "Promises of the last day"
 OPERATION = "Operation"
@@ -266,6 +318,29 @@ HEALTH = "Systems"
 HEALTHS = {"well": "well", "ill": "needs a look", "paused": "paused", "down": "down"}
 HEALTH_TONES = {"well": "good", "ill": "warn", "paused": "warn", "down": "bad"}
 LEFT_OUT = "Not shown: {why}."
+
+# money
+MONEY = "Money waiting to be matched"
+MONEY_ABOUT = (
+    "Payments that a storefront received and refunds that it paid out, and that the ERP has not booked yet; the "
+    "longest wait first. Each leads to its order, and to what holds it up."
+)
+MONEY_NOT = (
+    "Not here: bank statements and payouts of payment providers. Nothing reads them yet, so nothing is known of "
+    "whether money that is booked has arrived. Amounts of different currencies are never added up."
+)
+MONEY_KINDS = {"payment": "Payments", "refund": "Refunds"}
+MONEY_KIND = {"payment": "Payment", "refund": "Refund"}
+MONEY_STATES = {"waiting": "waits", "retried": "tried again", "held": "held", "exception": "exception"}
+MONEY_TONES = {"retried": "warn", "held": "warn", "exception": "bad"}
+MONEY_SHOWN = "Only {what}."
+MONEY_MORE = "More waits than is looked at: the sums are at least so much."
+NO_MONEY = "Nothing waits: the ERP has booked every payment and refund that it was told of."
+KIND = "Kind"
+AMOUNT = "Amount"
+ORDER = "Order"
+PAID_BY = "Method and reference"
+BOOKED_BY = "Booked by"
 
 # flows
 FLOWS_ABOUT = (
@@ -283,13 +358,28 @@ STATES_RUNS = "runs"
 STATES_PAUSED = "paused"
 STATES_CLOSED = "not called"
 PAUSED_BY = "Paused by {who} since {when}"
-PAUSE_TITLE = "Pause or resume"
+PAUSE_TITLE = "Pause, resume or drain"
+PAUSE_ABOUT = (
+    "Draining does now what waits there for its next try. A pause, the breaker, limits, posting windows and what a "
+    "person has to see hold still."
+)
 PAUSE_WHAT = "What"
 PAUSE = "Pause"
 RESUME = "Resume"
 PAUSE_WHY = "Why"
 PAUSED_DONE = "{name} is paused. {count} calls are still out; nothing new begins."
 RESUMED = "{name} goes on."
+DRAIN = "Drain"
+DRAIN_RESUMES = "Draining ends a pause by this name too"
+DRAINED = "{name}: what waits for its next try is due now. Deliveries that wait there: {count}."
+DRAINS = "Drains of the last day"
+DRAIN_STATES = {"empty": "nothing is left", "going": "goes on", "still": "stands still"}
+DRAIN_TONES = {"empty": "good", "going": "", "still": "warn"}
+PROGRESS = "Progress"
+DONE_OF = "{done} of {total}"
+FAILED_TRIES = "Failed tries"
+WHAT_WAITS = "What is left"
+UNTIL = "until"
 ALL_STREAMS = "{system}: all that is done there"
 ONE_STREAM = "{system}: {stream} ({operations})"
 DECODING = "{system}: what is made of what it told"
@@ -303,12 +393,22 @@ REPLAY_ANY = "Any system"
 REPLAY_SINCE = "Recorded from"
 REPLAY_UNTIL = "Recorded before"
 REPLAY_NEWEST = "Of each type only the newest event about a thing"
-REPLAY_DO = "Replay {count} deliveries"
-REPLAY_WOULD = (
-    "{events} events would lead to {deliveries} deliveries; {unfinished} are still on their way and left alone."
-)
+REPLAY_DO = "Replay them ({count})"
+REPLAY_WOULD = "Events: {events}. Deliveries to come: {deliveries}. Still on their way and left alone: {unfinished}."
 REPLAY_NONE = "No event of the past fits that: nothing would be done."
-REPLAY_DONE = "{count} deliveries are queued; the hub carries them out."
+REPLAY_BEGUN = "Replay {number} has begun. What it queues is carried out as everything else."
+REPLAY_RATE = "At most so many deliveries a minute (empty: at once)"
+REPLAY_NO_RATE = "A rate is a number of deliveries a minute."
+REPLAYS = "Replays"
+REPLAY_STATES = {"running": "runs", "stopped": "stopped", "done": "done", "failed": "failed"}
+REPLAY_TONES = {"running": "", "stopped": "warn", "done": "good", "failed": "bad"}
+REPLAY_WAITS = "waits for a hub in the role schedule"
+REPLAY_ACT = "To do"
+REPLAY_STOP = "Stop"
+REPLAY_GO_ON = "Go on"
+REPLAY_STOPPED = "Replay {number} is stopped: nothing more is queued."
+REPLAY_GOES_ON = "Replay {number} goes on where it was."
+REPLAY_STOPPED_BY = "by {who}"
 REPLAY_NARROW = "That would be everything. Say which: a thing, a system or a time."
 REPLAY_BY = "What it would be"
 
@@ -322,7 +422,7 @@ POLL_LATE = "late"
 BREAKER = "Not called"
 AGAIN_WHEN = "Tried again"
 LIMITS = "Limits"
-PROBLEMS = "What its care found"
+PROBLEMS = "What waits for a person"
 NO_PROBLEMS = "Nothing."
 REMEDY = "What helps"
 CREDENTIALS = "Credentials"
@@ -332,6 +432,28 @@ FEED = "Feed"
 FEEDS = "What is polled"
 NO_FEEDS = "Nothing is polled there."
 NO_SUCH_SYSTEM = "The blueprint has no system of this name."
+VERSIONS = "Versions"
+VERSION = "Version"
+NO_VERSIONS = "It has not told which version it is."
+SINCE_AT_LEAST_THEN = "at least "
+BEFORE = "Before"
+WAS_UNTIL = "{version} until "
+TESTED_WITH = "Tested with"
+NOT_TESTED = "not tested"
+TOLD_LAST = "Told last"
+DOCTOR = "What the doctor found"
+DOCTOR_ABOUT = "Rights, settings, webhooks, clocks: looked at once a day, and when somebody asks. Nothing is changed."
+NOT_EXAMINED = "The doctor has not looked at it yet."
+LOOK_NOW = "Look now"
+LOOKED = "The doctor has looked at {name}: {ill} of {count} findings need somebody."
+LOOKED_AT = "Looked at"
+CHECK = "Check"
+FINDING = "Found"
+MARKS = {"ok": "well", "warning": "look at it", "failed": "failed"}
+MARK_TONES = {"ok": "good", "warning": "warn", "failed": "bad"}
+CARED = "Webhooks and what else its care looks after"
+CARED_ABOUT = "Looked after every few minutes, and put right where it can be."
+NOT_CARED = "Nothing there needs care."
 
 # reports
 REPORTS_ABOUT = (
@@ -356,8 +478,14 @@ CAUSES = "Exceptions by cause"
 OPENED = "Opened"
 STILL_OPEN = "Open still"
 NO_ROWS = "Nothing in this time."
-CSV = "As CSV"
+AS_FORMAT = {"csv": "As CSV", "parquet": "As Parquet"}
 DRIFT = "Drift audit"
 LAST_DAY = "The last day"
-FIRST_ROWS = "The first {shown} of {total} rows; all are in the CSV."
+FIRST_ROWS = "The first {shown} of {total} rows; all are in the files."
+
+# runbooks
+RUNBOOKS_ABOUT = "What an alert or an exception means for the shop, what to do, and how to know that it is over."
 RUNBOOK = "Runbook"
+ALERT = "Alert"
+REASONS = "Reasons of exceptions"
+NO_SUCH_GUIDE = "There is no page of this name. All runbooks are listed under Runbooks."

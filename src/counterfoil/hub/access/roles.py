@@ -13,7 +13,7 @@ class Right(StrEnum):
     SEE_PERSONAL = "see_personal"  # names, addresses, e-mail: what sensitive fields say
     EXCEPTIONS = "exceptions"  # retry, resolve, skip, release, set right
     REPLAY = "replay"
-    FLOWS = "flows"  # pause and resume
+    FLOWS = "flows"  # pause, resume and drain
     IDENTITY = "identity"  # say what is the same and what is not
     PROPOSE = "blueprint_propose"
     APPROVE = "blueprint_approve"

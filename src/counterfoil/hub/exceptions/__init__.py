@@ -16,6 +16,7 @@ from counterfoil.hub.exceptions.acting import (
     retry_about,
 )
 from counterfoil.hub.exceptions.bulk import Closed, came_of, in_bulk
+from counterfoil.hub.exceptions.correcting import CannotCorrect
 from counterfoil.hub.exceptions.fixing import CannotLink
 from counterfoil.hub.exceptions.looking import (
     Group,
@@ -46,6 +47,7 @@ from counterfoil.hub.exceptions.rows import CannotAdd
 __all__ = [
     "NEEDS_APPROVAL",
     "CannotAdd",
+    "CannotCorrect",
     "CannotLink",
     "Closed",
     "Group",

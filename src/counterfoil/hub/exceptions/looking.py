@@ -71,16 +71,18 @@ async def get_all(store: Store, numbers: Collection[int]) -> list[dict[str, Any]
 
 
 async def groups(
-    store: Store, owner: str = "", limit: int = 50, offset: int = 0, stakes: bool = True
+    store: Store, owner: str = "", limit: int = 50, offset: int = 0, stakes: bool = True, outcome: str = ""
 ) -> tuple[list[Group], int]:
     """A page of what is open and alike, the largest group first, and how many groups there are.
 
-    With an `owner` only what is theirs is counted. Grouping and paging happen in the database, by an index.
+    With an `owner` only what is theirs is counted, with an `outcome` (`rejected`, say) only what came of that.
+    Grouping and paging happen in the database, by an index.
     """
     await name_unnamed(store)
     x = exception.c
     listed = sa.func.json_group_array if store.is_sqlite else sa.func.jsonb_agg
     mine = [x.status == "open", x.likeness != "", *([x.owner == owner] if owner else [])]
+    mine += [x.outcome == outcome] if outcome else []
     by_owner = sa.select(
         *(x.likeness, x.owner, sa.func.count().label("n"), sa.func.min(x.id).label("first")),
         *(sa.func.min(x.opened_at).label("oldest"), sa.func.max(x.opened_at).label("newest")),
@@ -100,7 +102,7 @@ async def groups(
         page = (await connection.execute(grouped.limit(limit).offset(offset))).all()
         firsts = sa.select(exception).where(x.id.in_([row.first for row in page]))
         examples = {row.id: dict(row._mapping) for row in await connection.execute(firsts)}
-    at_stake = await money_at_stake(store, [row.likeness for row in page], owner) if stakes else {}
+    at_stake = await money_at_stake(store, [row.likeness for row in page], owner, outcome) if stakes else {}
     found = [
         Group(
             *(row.likeness, int(row.n), row.oldest, row.newest, tuple(sorted(texts(row.owners)))),
@@ -117,13 +119,16 @@ def texts(listed: Any) -> list[str]:
     return list(json.loads(listed) if isinstance(listed, str) else listed)
 
 
-async def money_at_stake(store: Store, likenesses: Collection[str], owner: str = "") -> dict[str, dict[str, Decimal]]:
+async def money_at_stake(
+    store: Store, likenesses: Collection[str], owner: str = "", outcome: str = ""
+) -> dict[str, dict[str, Decimal]]:
     """By likeness and currency the totals of the orders that open exceptions are about, each order once; exact.
 
     The database counts how often each amount comes; amounts are added up as decimals, which SQLite does not have.
     """
     x = exception.c
     mine = [x.status == "open", x.likeness.in_(sorted(likenesses)), *([x.owner == owner] if owner else [])]
+    mine += [x.outcome == outcome] if outcome else []
     found: dict[str, dict[str, Decimal]] = defaultdict(dict)
     async with store.read() as connection:
         for alike, text, count in await connection.execute(_totals(sa.select(x.likeness, x.subject).where(*mine))):

@@ -10,7 +10,7 @@ REST = "any-exception"
 
 _BY_PAGE: Mapping[str, str] = {
     "address-or-version": """bad_address no_json2 no_jsonrpc unknown_api unsupported_version database_missing
-        unknown_company no_such_path""",
+        unknown_company no_such_path untested_version""",
     "amounts-differ": "amounts_differ total_differs",
     "appointment-clash": "appointment_clash",
     "article-not-found": """unknown_sku discontinued_sku ambiguous_sku line_without_product not_an_article""",
@@ -59,17 +59,27 @@ PAGES: Mapping[str, frozenset[str]] = {page: frozenset(reasons.split()) for page
 _OF_REASON = {reason: page for page, reasons in PAGES.items() for reason in reasons}
 
 
-def page_of(reason: str) -> str:
-    """The page about a reason, as a path in the project."""
+def name_of(reason: str) -> str:
+    """The name of the page about a reason."""
     page = _OF_REASON.get(reason)
     if page is None and reason.startswith("webhook"):
         page = "webhooks-ill"
     if page is None and "." in reason:  # the name of an event: its flow says hub.ask
         page = "asked"
-    return f"{FOLDER}/{page or REST}.md"
+    return page or REST
 
 
-def address_of(reason: str, published: str = "") -> str:
-    """Where the page is read: below the address that runbooks are published at, else its path."""
-    page = page_of(reason)
-    return f"{published.rstrip('/')}/{page.rpartition('/')[2].removesuffix('.md')}" if published else page
+def page_of(reason: str) -> str:
+    """The page about a reason, as a path in the project."""
+    return f"{FOLDER}/{name_of(reason)}.md"
+
+
+def published(declared: str, public_url: str | None) -> str:
+    """Below which address pages are read: the one that `notify.runbooks` declares, else the hub's own console, which
+    has them all; empty where neither is known."""
+    return declared.rstrip("/") or (f"{public_url.rstrip('/')}/console/runbooks" if public_url else "")
+
+
+def address_of(reason: str, below: str = "") -> str:
+    """Where the page is read: below the address at which runbooks are `published`, else its path."""
+    return f"{below}/{name_of(reason)}" if below else page_of(reason)

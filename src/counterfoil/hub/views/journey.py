@@ -20,6 +20,7 @@ from counterfoil.hub.schema import event, object_, receipt, reservation, taking
 from counterfoil.hub.store import Store
 from counterfoil.hub.views.masking import mask, personal
 from counterfoil.hub.views.things import Line, lines
+from counterfoil.retail.editable import leaf
 from counterfoil.retail.events import at_utc
 
 MOST = 200
@@ -29,7 +30,8 @@ WITHHELD = "withheld: it needs the right to see personal data"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry. `what` is receipt, event, delivery, exception, routing or promise; `detail` what else is known of it.
+    """One entry. `what` is receipt, event, delivery, exception, correction, routing or promise; `detail` what else is
+    known of it.
 
     `promise` says how a delivery's promise was kept; `late` by how many seconds a promise of the blueprint was not.
     """
@@ -126,8 +128,15 @@ def _step(subject: str, entry: Mapping[str, Any]) -> Step:
         to,
         entry.get("promise") or "",
         entry.get("late"),
-        {name: value for name, value in entry.items() if name not in _SAID and value not in ("", None, {}, [])},
+        {name: value for name, value in _told(entry).items() if name not in _SAID and value not in ("", None, {}, [])},
     )
+
+
+def _told(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A correction's values in a line; until they were masked they stood as in a state."""
+    if entry["what"] != "correction" or "was" not in entry:
+        return entry
+    return {**entry, "was": leaf(entry["was"]) or "–", "becomes": leaf(entry["becomes"]) or "–"}
 
 
 async def _claims(connection: AsyncConnection, subject: str) -> tuple[Claim, ...]:

@@ -16,7 +16,10 @@ _PEOPLE = frozenset({"customer", "billing", "shipping", "ship_to", "visitor", "c
 """Parts of a state in which everything is about a person, but for `_HARMLESS`."""
 _PERSONAL = frozenset({"email", "phone", "street", "street2", "postcode", "city", "company", "vat", "note"})
 """Fields that are personal wherever they stand."""
+_NOT_SHOWN = frozenset({*_PEOPLE, "extra", "refunds.reason"})
+"""And what may be: a retailer's own fields, why money went back. These are not looked for elsewhere."""
 _HARMLESS = frozenset({"id", "country"})
+_NUMBER = re.compile(r"\b\d\w*")
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _PHONE = re.compile(r"\+\d[\d\s()/.-]{5,}\d")
 
@@ -39,13 +42,21 @@ def name(text: str) -> str:
     return " ".join(f"{word[0]}." for word in text.split())
 
 
+def is_personal(*path: str) -> bool:
+    """Whether what stands there in a state is somebody's: `is_personal("billing", "street")`."""
+    return _is_personal(path[-1], any(step in _NOT_SHOWN for step in path[:-1]))
+
+
 def personal(value: Any) -> set[str]:
-    """Everything in the value that is somebody's, as it is written; of a name its words too."""
+    """Everything in the value that is somebody's, as it is written; of a name its words too, of a street all but its
+    number."""
     found: set[str] = set()
     for field, text in _leaves(value, "", False):
         found.add(text.strip())
         if field == "name":
             found.update(word for word in text.split() if len(word) > 2)
+        elif field == "street":  # some say it without the number
+            found.add(_NUMBER.sub("", text).strip(" ,"))
     return {text for text in found if len(text) > 1}
 
 
@@ -74,7 +85,7 @@ def _any_of(texts: set[str]) -> re.Pattern[str] | None:
 def _masked(value: Any, field: str, about_a_person: bool, known: re.Pattern[str] | None) -> Any:
     if isinstance(value, dict):
         return {
-            _scrubbed(str(key), known): _masked(below, str(key), about_a_person or key in _PEOPLE, known)
+            _scrubbed(str(key), known): _masked(below, str(key), about_a_person or _hides(field, key), known)
             for key, below in value.items()
         }
     if isinstance(value, list | tuple):
@@ -85,6 +96,10 @@ def _masked(value: Any, field: str, about_a_person: bool, known: re.Pattern[str]
         forms = {"email": email, "name": name}
         return forms.get(field, lambda _text: DOTS)(str(value))
     return _scrubbed(value, known) if isinstance(value, str) else value
+
+
+def _hides(field: str, key: str) -> bool:
+    return key in _NOT_SHOWN or f"{field}.{key}" in _NOT_SHOWN
 
 
 def _scrubbed(text: str, known: re.Pattern[str] | None) -> str:

@@ -6,6 +6,8 @@ known by is the address they ordered with.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.hub import identity
-from counterfoil.hub.schema import event, exception, link, object_, search_key
+from counterfoil.hub.schema import correction, event, exception, link, object_, search_key
 from counterfoil.hub.store import Store
 from counterfoil.hub.views.masking import mask, personal
 from counterfoil.hub.views.search import HASHED, exact_values
 from counterfoil.hub.views.things import Line, lines, thing_of
+from counterfoil.retail.editable import nested
 from counterfoil.retail.events import at_utc
 
 CASES, MESSAGES = 50, 50
@@ -97,6 +100,18 @@ async def customer(
         cases,
         tuple(sorted(messages, key=lambda m: m.at.timestamp() if m.at else 0.0, reverse=True)[:MESSAGES]),
     )
+
+
+async def known_of(store: Store, subjects: Iterable[str]) -> dict[str, set[str]]:
+    """By thing, what is personal in what the hub knows of it: to be looked for in what is said about it."""
+    asked, known = sorted(subjects), defaultdict[str, set[str]](set)
+    mine = sa.select(object_.c.canonical_id, object_.c.state).where(object_.c.canonical_id.in_(asked))
+    async with store.read() as connection:
+        for row in await connection.execute(mine):
+            known[row.canonical_id] |= personal(row.state)
+        for row in await connection.execute(sa.select(correction).where(correction.c.subject.in_(asked))):
+            known[row.subject] |= personal(nested(row.path, row.becomes))
+    return known
 
 
 async def _known_as(connection: AsyncConnection, who: str) -> tuple[list[str], list[str]]:

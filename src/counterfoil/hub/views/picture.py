@@ -5,7 +5,7 @@ Colours follow the page it stands in: text and lines are its own colour, what we
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 
 from counterfoil.hub.views.journey import Journey, Step
@@ -19,8 +19,8 @@ _QUIET = ("receipt", "promise")
 """Steps that stand in the list and would only crowd the picture."""
 
 
-def svg(journey: Journey) -> str:
-    """The picture; empty where there is nothing to draw. Text is escaped."""
+def svg(journey: Journey, zone: tzinfo = UTC) -> str:
+    """The picture, its times in `zone`; empty where there is nothing to draw. Text is escaped."""
     all_steps = [s for s in journey.steps if s.what not in _QUIET and not s.text.partition(": ")[0].endswith(".decode")]
     steps = all_steps[-MOST:]
     if not steps:
@@ -31,8 +31,9 @@ def svg(journey: Journey) -> str:
     parts = [_lane(name, at, height) for name, at in x.items()]
     before: datetime | None = None
     for number, step in enumerate(steps):
-        parts.append(_drawn(step, _HEAD + _ROW * (number + 0.5), x, before))
-        before = step.at
+        at = step.at.astimezone(zone)
+        parts.append(_drawn(step, at, _HEAD + _ROW * (number + 0.5), x, before))
+        before = at
     left = f" The newest {MOST} of {len(all_steps)} steps." if len(all_steps) > len(steps) else ""
     title = f"The journey of {journey.line.thing} {journey.line.title}"
     words = f"Systems side by side, time going down.{left} The list of steps says the same."
@@ -49,12 +50,12 @@ def _lane(name: str, at: float, height: int) -> str:
     return f'<text x="{at:g}" y="16" text-anchor="middle" font-weight="600">{escape(_short(name, 16))}</text>{line}'
 
 
-def _drawn(step: Step, y: float, x: dict[str, float], before: datetime | None) -> str:
+def _drawn(step: Step, at: datetime, y: float, x: dict[str, float], before: datetime | None) -> str:
     start = x[step.system or "hub"]
     end = x.get(step.to, start)
     wrong = _is_wrong(step)
-    same_day = before is not None and before.date() == step.at.date()
-    moment = _since(step, before) if before and same_day else f"{step.at:%Y-%m-%d %H:%M:%S}"
+    same_day = before is not None and before.date() == at.date()
+    moment = _since(at, before) if before and same_day else f"{at:%Y-%m-%d %H:%M:%S}"
     parts = [f'<text x="{_TIME - 12}" y="{y + 4:g}" text-anchor="end" fill-opacity=".75">{moment}</text>']
     if end != start:
         tip = end - 7 if end > start else end + 7
@@ -75,8 +76,8 @@ def _is_wrong(step: Step) -> bool:
     return failed or step.what == "exception" or step.promise.startswith("missed")
 
 
-def _since(step: Step, before: datetime) -> str:
-    return f"{step.at:%H:%M:%S} (+{_words(step.at - before)})"
+def _since(at: datetime, before: datetime) -> str:
+    return f"{at:%H:%M:%S} (+{_words(at - before)})"
 
 
 def _words(passed: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""The last days in figures: throughput by day and channel, how promises were kept, exceptions by cause; also as CSV.
+"""The last days in figures: throughput by day and channel, how promises were kept, exceptions by cause.
 
 The same facts, row by row, are the SQL views `report_orders`, `report_promises` and `report_exceptions` (migration
 0006), for tools that read the database themselves. Nothing here names a person.
@@ -6,13 +6,10 @@ The same facts, row by row, are the SQL views `report_orders`, `report_promises`
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import io
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,7 +40,7 @@ COUNTED = {
 class Day:
     """One day of one system that told of something: of orders and shipments so many."""
 
-    day: str
+    day: date
     system: str
     placed: int
     accepted: int
@@ -69,10 +66,14 @@ class Kept:
 class Cause:
     """Exceptions of one reason that were opened on one day, and how many of them are open still."""
 
-    day: str
+    day: date
     reason: str
     opened: int
     open: int
+
+
+TABLES: Mapping[str, type[Any]] = {"throughput": Day, "promises": Kept, "causes": Cause}
+"""The tables of a report by name, and what a row of each is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,15 @@ async def _report(store: Store, days: int, zone: str) -> Report:
         quarter = sa.cast(sa.func.floor(event.c.recorded_at / _QUARTER), sa.BigInteger)
         if store.is_sqlite:  # its older versions have no floor
             quarter = sa.cast(event.c.recorded_at / _QUARTER, sa.Integer)
-        told: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        told: defaultdict[tuple[date, str], Counter[str]] = defaultdict(Counter)
         for type_, column in COUNTED.items():
             counted = sa.select(event.c.source, quarter.label("q"), sa.func.count().label("n"))
             counted = counted.where(event.c.type == type_, event.c.recorded_at >= since)
             for r in await connection.execute(counted.group_by(event.c.source, quarter)):
                 told[_day(r.q * _QUARTER, zone), r.source][column] += r.n
         taken = await measuring.taken(connection, store, days * DAY, NEWEST)
-        opened: Counter[tuple[str, str]] = Counter()
-        still: Counter[tuple[str, str]] = Counter()
+        opened: Counter[tuple[date, str]] = Counter()
+        still: Counter[tuple[date, str]] = Counter()
         rows = sa.select(exception.c.reason, exception.c.opened_at, exception.c.status)
         for r in await connection.execute(rows.where(exception.c.opened_at >= since)):
             place = (_day(r.opened_at, zone), r.reason)
@@ -125,26 +126,5 @@ def _kept(name: str, taken: Taken) -> Kept:
     return Kept(name, taken.count, taken.p50 or 0.0, taken.p95 or 0.0, taken.p99 or 0.0, taken.promised, taken.late)
 
 
-def _day(seconds: float, zone: str) -> str:
-    return datetime.fromtimestamp(seconds, ZoneInfo(zone)).date().isoformat()
-
-
-# --- CSV ------------------------------------------------------------------------------------------------------------
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula, or lets one begin after."""
-
-
-def cell(value: Any) -> Any:
-    """A value as a spreadsheet shows and never runs it: a text that could be a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA) else value
-
-
-def as_csv(rows: Sequence[Any], kind: type[Any]) -> str:
-    """Rows of one dataclass with its fields as the head, as RFC 4180 has it, safe to open in a spreadsheet."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(names)
-    writer.writerows([cell(getattr(row, name)) for name in names] for row in rows)
-    return out.getvalue()
+def _day(seconds: float, zone: str) -> date:
+    return datetime.fromtimestamp(seconds, ZoneInfo(zone)).date()

@@ -1,7 +1,6 @@
 """Today in figures: what came in, what was done in time, what waits for a person. Each says where its list is.
 
 Only facts of the last day are counted, by index; an answer is shared by all who look for some seconds.
-What is not in the store is not here: it knows no bank statements, so no money that waits to be matched.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ from counterfoil.hub import measuring
 from counterfoil.hub.availability.publication import STREAM
 from counterfoil.hub.schema import delivery, event, exception, lane, stock
 from counterfoil.hub.store import Store
-from counterfoil.hub.views import systems
+from counterfoil.hub.views import money, systems
 from counterfoil.hub.views.cached import shared
+from counterfoil.hub.views.money import Sum
 from counterfoil.retail.events import at_utc
 
 HOUR, DAY = 3600.0, 86400.0
@@ -94,11 +94,15 @@ class Today:
     stock_untold: Waiting
     stock_on_its_way: Waiting
     exceptions: tuple[Open, ...]
+    money: tuple[Sum, ...]
     systems: tuple[Health, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-LEFT_OUT = {"money": "no bank statement and no payout is read yet, so nothing is known of money waiting to be matched"}
+LEFT_OUT = {
+    "payouts": "no bank statement and no payout of a payment provider is read yet, so nothing is known of whether "
+    "money that is booked has arrived"
+}
 
 
 async def today(store: Store, blueprint: Blueprint, streams: Mapping[str, str], zone: str = "") -> Today:
@@ -127,11 +131,14 @@ async def _look(store: Store, blueprint: Blueprint, streams: Mapping[str, str], 
             stock_untold=await _untold(connection, now),
             stock_on_its_way=await _on_its_way(connection, now),
             exceptions=await _open(connection, now),
+            money=(),
             systems=(),
             left_out=LEFT_OUT,
         )
+    waiting = await money.waiting(store)
     seen = await systems.all_of(store, blueprint, streams)
-    return replace(found, systems=tuple(Health(s.name, s.health, f"systems/{s.name}") for s in seen))
+    health = tuple(Health(s.name, s.health, f"systems/{s.name}") for s in seen)
+    return replace(found, money=waiting.sums, systems=health)
 
 
 def midnight(now: float, zone: str) -> float:

@@ -43,6 +43,11 @@
     act(asked, { act: "search", q: text });
   }
 
+  // --- a file that is opened goes into the field of its form
+  async function opened(input) {
+    if (input.files[0]) input.form.elements[input.dataset.into].value = await input.files[0].text();
+  }
+
   // --- the theme
   function theme(chosen) {
     const root = document.documentElement;
@@ -59,6 +64,7 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches("select[data-theme-choice]")) theme(event.target.value);
     else if (event.target.matches("[data-submit]")) event.target.form?.requestSubmit();
+    else if (event.target.matches("input[data-into]")) opened(event.target);
   });
 
   // --- the menu of a narrow screen
