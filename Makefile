@@ -91,7 +91,7 @@ bench-storefront: .venv/.dev  ## how many may be sold: reads/s and p99 beside a 
 	scripts/odoo19 up
 	$(BIN)/python bench/storefront.py
 
-bench-console: .venv/.dev  ## how fast views and searches are with 1 million events, in ratio to an empty store, and what workers feel of it
+bench-console: .venv/.dev  ## how fast pages and searches are in a browser with 1 million events, in ratio to an empty store, and what workers feel
 	$(BIN)/python bench/console.py
 
 reference: .venv/.dev  ## write docs/reference and ops again from the code

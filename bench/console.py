@@ -1,10 +1,11 @@
-"""How fast people are shown what they ask for, as the store grows: each view and search, and what workers feel of it.
+"""How fast people are shown what they ask for, as the store grows: each page and search, and what workers feel of it.
 
 A store of so many events of the last 30 days (orders of six facts each, with 150 bytes of data; their keys, deliveries
-done, receipts and customers), 10,000 open exceptions and 2,000 deliveries under way, beside an empty one. Each view is
-asked so many times, past the memory that open pages share; searches each time for something else. Then a worker
-delivers, by turns with nobody looking and with ten open *Today* pages. Durability settings are printed. Last line: one
-JSON object.
+done, receipts and customers), 10,000 open exceptions and 2,000 deliveries under way, beside an empty one. Each page and
+search is timed in a real browser (bench/console_pages.py), and before that what stands behind it: each view is asked
+so many times, past the memory that open pages share; searches each time for something else. Then a worker delivers, by
+turns with nobody looking and with one and ten open *Today* pages. Durability settings are printed. Last line: one JSON
+object.
 
     python bench/console.py [--events 1000000] [--exceptions 10000] [--times 30] [--only sqlite]
 """
@@ -12,7 +13,6 @@ JSON object.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -22,17 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 import uvloop
 
+from console_hub import serve
+from console_pages import CUSTOMERS, NAMED, SKUS, address, asked, beside, timed
 from counterfoil.doors.serve import collect_seldom
 from counterfoil.hub import schema
 from counterfoil.hub.store import Store, open_store
-from counterfoil.hub.views import flows, journey, people, picture, reports, search, systems, today
+from counterfoil.hub.views import flows, journey, money, people, picture, reports, search, systems, today
 from counterfoil.hub.worker import streams_of
 from counterfoil.retail.events import hashed_ref
 from hub import an_event, fill, house
@@ -40,12 +42,8 @@ from hub import an_event, fill, house
 REPOSITORY = Path(__file__).resolve().parents[1]
 PER_ORDER = 6
 """Events of an order."""
-CUSTOMERS, SKUS, NAMED = 50_000, 500, 200
-"""Customers, articles (one is in 1 of 500 orders, `SKU-0` in half of all), and customers with known addresses."""
 DAYS = 30
 KINDS = ("order.placed", "order.accepted", "order.noted", "shipment.dispatched", "order.invoiced", "order.told")
-DELIVERED, WINDOW, PAGES = 40_000, 3.0, 10
-"""Events delivered to see what workers feel, three deliveries each; seconds of a window; open pages."""
 
 _SERIES = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count)"
 
@@ -68,8 +66,9 @@ def statements(is_sqlite: bool) -> dict[str, str]:
     customer = _text(f"(i % {CUSTOMERS})")
     state = as_json(
         f"""'{{"system": "web", "number": "N' || {i} || '", "status": "processing", "total": "12.00 EUR", '
-        || '"placed_at": "2026-11-02T09:00:00Z", "customer": {{"name": "Ada Lovelace", "email": "c' || {customer}
-        || '@mail.example"}}}}'"""
+        || '"placed_at": "2026-11-02T09:00:00Z", "payments": [{{"method": "card", "reference": "ch_' || {i} || '",
+        "amount": "12.00 EUR", "paid_at": "2026-11-02T09:00:00Z"}}],
+        "customer": {{"name": "Ada Lovelace", "email": "c' || {customer} || '@mail.example"}}}}'"""
     )
     data = as_json(f"""'{{"filler": "{"x" * 120}"}}'""")
     keys = {
@@ -139,11 +138,6 @@ async def grow(url: str, events: int, exceptions: int) -> None:
     await store.close()
 
 
-def address(customer: int) -> str:
-    """An e-mail address of a customer that can be looked for."""
-    return f"c{customer}@mail.example"
-
-
 def views(store: Store, orders: int) -> dict[str, Callable[[random.Random], Awaitable[Any]]]:
     """What is asked, past the memory of `shared`."""
     blueprint, worker = house(store)
@@ -153,23 +147,12 @@ def views(store: Store, orders: int) -> dict[str, Callable[[random.Random], Awai
     def find(text: Callable[[random.Random], str]) -> Callable[[random.Random], Awaitable[Any]]:
         return lambda dice: search.find(store, text(dice), (*named, "web", "odoo"), may_see=True)
 
-    def number(dice: random.Random) -> int:
-        return dice.randrange(max(1, orders))
-
     return {
-        "search: order number": find(lambda d: f"N{number(d)}"),
-        "search: its first digits": find(lambda d: f"N{number(d)}"[:4]),
-        "search: e-mail": find(lambda d: address(d.randrange(NAMED))),
-        "search: SKU in one of 500 orders": find(lambda d: f"SKU-{d.randrange(1, SKUS, 2)}"),
-        "search: SKU in half of all orders": find(lambda d: "SKU-0"),
-        "search: payment reference": find(lambda d: f"ch_{number(d)}"),
-        "search: tracking number": find(lambda d: f"00340{number(d)}"),
-        "search: invoice": find(lambda d: f"INV/2026/{number(d)}"),
-        "search: canonical id": find(lambda d: f"web:order:{number(d)}"),
-        "search: nothing": find(lambda d: f"nothing-{d.random()}"),
+        **{f"search: {name}": find(text) for name, text in asked(orders).items()},
         "today": lambda d: today._look(store, blueprint, streams, "Europe/Paris"),
-        "journey": lambda d: _drawn(store, f"web:order:{number(d)}"),
+        "journey": lambda d: _drawn(store, f"web:order:{d.randrange(max(1, orders))}"),
         "customer": lambda d: people.customer(store, address(d.randrange(NAMED))),
+        "money": lambda d: money._look(store),
         "flows": lambda d: flows.all_of(store, streams),
         "systems": lambda d: systems.all_of(store, blueprint, streams),
         "reports, 7 days": lambda d: reports._report(store, 7, "Europe/Paris"),
@@ -202,69 +185,23 @@ async def look(url: str, orders: int, times: int) -> dict[str, Any]:
     return found
 
 
-async def beside(url: str) -> dict[str, Any]:
-    """Deliveries a second in windows of WINDOW seconds, by turns with nobody looking and with PAGES open *Today* pages,
-    each of which asks every two seconds. One run, so that what else the machine does meets both alike."""
-    store = await open_store(url)
-    blueprint, worker = house(store)
-    await fill(store, blueprint, worker.streams, [an_event(n) for n in random.sample(range(10**9), DELIVERED)])
-    collect_seldom()
-
-    async def page() -> None:
-        while True:
-            await today.today(store, blueprint, worker.streams, "Europe/Paris")
-            await asyncio.sleep(2.0)
-
-    async def finished() -> int:
-        async with store.read() as connection:
-            return int(await connection.scalar(sa.select(sa.func.max(schema.delivery_log.c.id))) or 0)
-
-    async def left() -> bool:
-        async with store.read() as connection:
-            due = sa.select(schema.lane.c.key).where(
-                schema.lane.c.stream == "order", schema.lane.c.due_at < schema.HELD
-            )
-            return (await connection.execute(due.limit(1))).first() is not None
-
-    task = asyncio.create_task(worker.run())
-    rates: dict[bool, list[float]] = {False: [], True: []}
-    watched = False
-    while True:
-        pages = [asyncio.create_task(page()) for _ in range(PAGES if watched else 0)]
-        before, began = await finished(), time.perf_counter()
-        await asyncio.sleep(WINDOW)
-        done, took = await finished() - before, time.perf_counter() - began
-        for each in pages:
-            each.cancel()
-        await asyncio.gather(*pages, return_exceptions=True)
-        if not await left():  # the last window was not full
-            break
-        rates[watched].append(done / took)
-        watched = not watched
-    worker.stop()
-    await task
-    await store.close()
-    pairs = list(zip(rates[False], rates[True], strict=False))
-    alone, seen = (sum(rate) / max(1, len(pairs)) for rate in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
-    ratios = [b / a for a, b in pairs]
-    return {"alone": alone, "watched": seen, "ratio": seen / alone if alone else None, "windows": ratios}
-
-
 # --- the parts, each in a process of its own ------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[..., Any]] = {
     "grow": lambda url, events, exceptions: grow(url, int(events), int(exceptions)),
     "look": lambda url, orders, times: look(url, int(orders), int(times)),
+    "timed": lambda full, empty, *counts: timed(full, empty, *map(int, counts)),
     "beside": beside,
+    "serve": serve,
 }
 
 
 def measured(*arguments: object) -> Any:
     """A part in a process of its own; its answer."""
     command = [sys.executable, __file__, "part", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY / "bench")
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=REPOSITORY / "bench")
     if ended.returncode:
-        raise SystemExit(ended.stderr)
+        raise SystemExit(f"the part {arguments[0]} has failed")
     return json.loads((ended.stdout.splitlines() or ["null"])[-1])
 
 
@@ -307,19 +244,28 @@ def main() -> None:
             grown, bare = measured("look", full, orders, options.times), measured("look", empty, orders, options.times)
             print(f"  {grown.pop('settings')}")
             bare.pop("settings")
-            print(f"  {'ms':<36}{'p50':>8}{'p95':>8}{'empty':>8}{'ratio':>8}")
             for name, took in grown.items():
-                took["ratio"] = took["p50"] / bare[name]["p50"]
-                row = f"{took['p50']:8.1f}{took['p95']:8.1f}{bare[name]['p50']:8.1f}{took['ratio']:8.1f}"
-                print(f"  {name:<36}{row}", flush=True)
+                took |= {"empty": bare[name]["p50"], "ratio": took["p50"] / bare[name]["p50"]}
+            _table("views, ms", grown)
+            pages = measured("timed", full, empty, orders, options.exceptions, options.times)
+            _table("pages in a browser, ms", pages)
             workers = measured("beside", full)
-            windows = " ".join(f"{ratio:.2f}" for ratio in workers["windows"])
-            print(
-                f"  deliveries/s {workers['alone']:.0f}, with {PAGES} open Today pages {workers['watched']:.0f}: "
-                f"ratio {workers['ratio']:.3f} (by windows: {windows})"
-            )
-            result[kind] = {"views": grown, "workers": workers}
+            for n, each in workers.items():
+                windows = " ".join(f"{ratio:.2f}" for ratio in each["windows"])
+                print(
+                    f"  deliveries/s with {n:>2} open Today pages {each['per_s']:.0f}: ratio {each['ratio']:.3f}, "
+                    f"by processor time {each['ratio_by_processor_time']:.3f} (by windows: {windows})",
+                    flush=True,
+                )
+            result[kind] = {"views": grown, "pages": pages, "workers": workers}
     print(json.dumps(result))
+
+
+def _table(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    print(f"  {title:<36}{'p50':>8}{'p95':>8}{'empty':>8}{'ratio':>8}")
+    for name, took in rows.items():
+        print(f"  {name:<36}" + "".join(f"{took[of]:8.1f}" for of in ("p50", "p95", "empty", "ratio")))
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
