@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes import ERP, SHOP, House, at, failing, hasten, payload, subject, until
+from tests.fakes import ERP, SHOP, House, at, failing, hasten, payload, rows_of, subject, until
 
-from counterfoil.hub import exceptions, systems
+from counterfoil.hub import exceptions, schema, systems
 from counterfoil.hub.contract import ONE_OPERATION, WHOLE_SYSTEM, Kind
 from counterfoil.hub.store import Store
 
@@ -27,9 +27,11 @@ async def is_paused(store: Store) -> bool:
 
 
 async def is_parked(store: Store) -> bool:
-    """Paused, and no call is out to try it: what came of the last one is kept."""
+    """Paused, and no call is out to try it: what came of the last one is kept, and its lanes are given back."""
     state = (await systems.closed(store)).get(OWN)
-    return state is not None and state.wait > 0 and not state.probing
+    if state is None or state.wait <= 0 or state.probing:
+        return False
+    return all(row["worker"] is None for row in await rows_of(store, schema.lane, system=SHOP))
 
 
 async def are_made(house: House, *numbers: int) -> bool:

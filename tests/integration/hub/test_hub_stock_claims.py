@@ -15,7 +15,7 @@ from counterfoil.hub import schema
 from counterfoil.hub.availability import reservations
 from counterfoil.hub.availability.readings import Reading, keep_readings
 from counterfoil.hub.availability.reservations import Reservation, State
-from counterfoil.hub.contract import AGAIN, Feed, Observed, Page, Raw, done, rejected
+from counterfoil.hub.contract import AGAIN, Feed, Item, Observed, Outcome, Page, Raw, done, rejected
 from counterfoil.hub.poller import poll_once
 from counterfoil.hub.store import Store
 from counterfoil.processes.claiming import Claimant
@@ -196,6 +196,28 @@ async def test_the_parts_of_a_bundle_that_the_erp_does_not_know_are_taken_until_
     await house.work()
     await house.reads(3)
     assert await house.promised() == 3
+
+
+async def test_what_became_part_of_a_bundle_stays_taken_however_late_the_erp_looked(store: Store) -> None:
+    """Placed and changed between two polls: both are recorded at one moment; the shop's clock tells which is newer."""
+    house = Warehouse(store, more="stock: {bundles: {SET: {MUG: 1}}}\n")
+    await house.reads(100)
+    told = []
+    for n in range(1, 11):
+        house.erp.always[subject(n)] = _as_a_draft
+        told += [payload(n, sku="MUG"), payload(n, sku="SET", modified=at(9))]
+    await house.hear(*told)
+    for n in range(1, 11):
+        line = FulfilledLine(line="1", sku="MUG", ordered=Decimal(1))
+        kept = Fulfilment(order=subject(n), id=f"S{n}", number=f"S{n}", state=ErpState.CONFIRMED, lines=(line,))
+        await house.erp_says("fulfilment", kept, at(50), object_id=f"S{n}")
+    await house.work()
+    await house.reads(100)
+    assert await house.promised() == 90
+
+
+async def _as_a_draft(item: Item) -> Outcome:
+    return done({"state": "draft"}, link=f"S{item.key}", emits=("order.accepted",))
 
 
 @ON_POSTGRESQL

@@ -27,7 +27,7 @@ async def causes_of(
         await connection.execute(
             sa.select(event.c.id, event.c.subject, event.c.type, event.c.recorded_at, event.c.data)
             .where(event.c.subject.in_(sorted(subjects)), sa.or_(event.c.type.in_(sorted(sales)), event.c.id.in_(ids)))
-            .order_by(event.c.recorded_at, event.c.id)
+            .order_by(event.c.recorded_at, event.c.time, event.c.id)
         )
     ).all()
     by_id = {row.id: row for row in rows}
