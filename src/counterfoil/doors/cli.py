@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from counterfoil import __version__
 from counterfoil.blueprint import Blueprint, examine
@@ -192,7 +193,7 @@ def _print_findings(findings: dict[str, Any]) -> None:
     for system, found in findings.items():
         table = Table("", "check", "found", "remedy", title=system, title_justify="left")
         for f in found:
-            table.add_row(f"[{styles[f.mark]}]{f.mark}[/]", f.check, f.found, f.remedy)
+            table.add_row(Text(f.mark, style=styles[f.mark]), f.check, f.found, f.remedy)
         out.print(table)
 
 
@@ -247,6 +248,7 @@ def status(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
         print_json(found)
         return
     table = Table("what", "now")
+    found["versions"] = "\n".join(f"{system}: {line}" for system, line in found["versions"].items())
     for name, value in found.items():
         table.add_row(
             name.replace("_", " "), json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
@@ -289,7 +291,7 @@ def show(
 
 def _print_timeline(one: dict[str, Any]) -> None:
     links = ", ".join(f"{system} {number}" for system, number in one["links"].items())
-    out.print(f"\n[bold]{one['subject']}[/]  {links}")
+    out.print(Text.assemble("\n", (one["subject"], "bold"), f"  {links}"))
     table = Table("time (UTC)", "what", "", "")
     for entry in one["entries"]:
         detail = entry.get("detail") or {}

@@ -27,8 +27,9 @@ from counterfoil.retail.events import at_utc
 
 T = TypeVar("T")
 
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False, emoji=False)
+"""What is printed comes from outside: a name such as `[/b]` or `:tea:` is shown as it is."""
+err = Console(stderr=True, markup=False, emoji=False)
 
 BlueprintPath = Annotated[
     Path, typer.Option("--blueprint", "-b", envvar="COUNTERFOIL_BLUEPRINT", help="the blueprint's file")
@@ -175,6 +176,6 @@ class Bars:
 @contextlib.contextmanager
 def progress() -> Iterator[Bars]:
     """Bars on stderr while something long is under way; nothing where stderr is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
         yield Bars(shown)

@@ -215,15 +215,35 @@ def approve(number: int, who: Who, blueprint: BlueprintPath = DEFAULT, as_json: 
     out.print(f"Change {number} is approved. Start the hub with that blueprint to put it in force.", markup=False)
 
 
+def _replace(file: Path, text: str) -> None:
+    """All of it or nothing: the file may be the blueprint that the store was found by."""
+    beside = file.with_name(f"{file.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(file)
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}.")
+    out.print(f"Wrote {file}.")
+
+
 @blueprint_app.command("history")
 def history(
     number: Annotated[int | None, typer.Argument(help="print the blueprint of this change, as YAML")] = None,
     blueprint: BlueprintPath = DEFAULT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="with a number: the file to write, be it the blueprint's own")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Which blueprints were proposed, approved and in force: who, when, why; newest first."""
+    if output is not None and number is None:
+        fail(f"Say which change to write to {output}: counterfoil blueprint history NUMBER -o {output}", 2)
     if number is not None:
-        typer.echo(with_store(blueprint, lambda store, _: inforce.text_of(store, number)), nl=False)
+        text = with_store(blueprint, lambda store, _: inforce.text_of(store, number))
+        if output is None:
+            typer.echo(text, nl=False)
+        else:
+            _replace(output, text)
         return
     rows = with_store(blueprint, lambda store, _: inforce.history(store))
     if as_json:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from counterfoil.blueprint import Blueprint, BlueprintError
 from counterfoil.doors import assembly, cli_correcting
@@ -51,6 +52,8 @@ def exceptions_list(
     as_json: AsJson = False,
 ) -> None:
     """List exceptions, oldest first."""
+    if status not in exceptions.STATUSES:
+        fail(f"There is no status {status!r}; there are: {', '.join(exceptions.STATUSES)}.", 2)
     rows = with_store(blueprint, lambda store, _: exceptions.listing(store, status))
     if as_json:
         print_json(rows)
@@ -111,9 +114,8 @@ def exceptions_show(number: int, blueprint: BlueprintPath = DEFAULT, as_json: As
     if as_json:
         print_json({**row, "alike": alike, "runbook": runbook})
         return
-    out.print(
-        f"[bold]Exception {row['id']}[/] ({row['status']}), for {row['owner']}, opened {moment(row['opened_at'])}"
-    )
+    opened = f" ({row['status']}), for {row['owner']}, opened {moment(row['opened_at'])}"
+    out.print(Text.assemble((f"Exception {row['id']}", "bold"), opened))
     closed = f"{moment(row['closed_at'])} by {row['closed_by']} {row['note'] or ''}" if row["closed_at"] else ""
     seen = f"{moment(row['acknowledged_at'])} by {row['acknowledged_by']}" if row["acknowledged_at"] else ""
     for label, value in (

@@ -43,7 +43,7 @@ def money(
     elif items:
         _print(found.sums, items, limit)
     else:
-        out.print("Nothing waits.")
+        out.print("None of these waits." if kind or currency else "Nothing waits.")
 
 
 def _print(sums: tuple[view.Sum, ...], items: tuple[view.Item, ...], limit: int) -> None:
@@ -53,7 +53,9 @@ def _print(sums: tuple[view.Sum, ...], items: tuple[view.Item, ...], limit: int)
         amount = f"{'at least ' if each.at_least else ''}{each.amount:f} {each.currency}"
         summed.add_row(f"{each.kind}s", str(each.count), amount, format_duration_of(each.oldest))
     out.print(summed)
-    listed = Table("order", "kind", Column("amount", justify="right"), "reference", "since", "booked by", "")
+    listed = Table("order", "kind", Column("amount", justify="right"), "reference", "since", "waits at", "")
+    for column in listed.columns:
+        column.overflow = "fold"
     for item in items[:limit]:
         state = item.state if item.exception is None else f"{item.state} {item.exception}"
         amount, since = f"{item.amount:f} {item.currency}", moment(item.since.timestamp())

@@ -159,7 +159,7 @@ async def _corrected(connection: AsyncConnection, works: list[Work]) -> list[Wor
         return works
     found = await corrections.in_force(connection, asked)
     return [
-        replace(w, data=corrections.applied(w.subject, w.row.source, w.data, w.created_at, found[w.subject]))
+        replace(w, data=corrections.applied(w.subject, w.row.source, w.data, found[w.subject]))
         if w.subject in found
         else w
         for w in works

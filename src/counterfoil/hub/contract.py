@@ -49,6 +49,8 @@ a setting that only this one needs. The operation pauses alone; for any other re
 
 NEEDS_APPROVAL = "needs_approval"
 """Why something is held back that nobody refused: a person must say that it is meant."""
+NOT_PAID_OUT = "not_paid_out"
+"""In the result of reading refunds: the ids of those that the payment provider has not paid out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,11 @@ _OPEN = correction.c.ended_at.is_(None)
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """`was` is what the home system says at the path; `at` is when it was saved, in seconds since the epoch."""
+    """`was` is what the home system says at the path."""
 
     path: str
     was: str
     becomes: str
-    at: float
 
 
 def home_of(subject: str) -> tuple[str, str, str]:
@@ -50,23 +49,21 @@ async def in_force(connection: AsyncConnection, subjects: Collection[str]) -> di
     found: dict[str, list[Correction]] = defaultdict(list)
     mine = sa.select(correction).where(correction.c.subject.in_(sorted(subjects)), _OPEN).order_by(correction.c.id)
     for row in await connection.execute(mine):
-        found[row.subject].append(Correction(row.path, row.was, row.becomes, row.at))
+        found[row.subject].append(Correction(row.path, row.was, row.becomes))
     return dict(found)
 
 
-def applied(
-    subject: str, source: str, data: Mapping[str, Any], since: float, mine: Sequence[Correction]
-) -> dict[str, Any]:
-    """An event's data with the corrections. `since`: when its delivery came to be.
+def applied(subject: str, source: str, data: Mapping[str, Any], mine: Sequence[Correction]) -> dict[str, Any]:
+    """An event's data with the corrections that fit.
 
-    What it says of the time `before` a change is what the system was told then: only what was corrected by then counts.
+    What it says of the time `before` a change stays: whether the system was told the corrected value by then is not
+    known, and a value that seems unchanged is not written.
     """
     system, kind, _ = home_of(subject)
-    said = dict(data)
-    for name in (kind, *(("state", "before") if source == system else ())):
-        changes = {c.path: (c.was, c.becomes) for c in mine if name != "before" or c.at < since}
+    said, changes = dict(data), {c.path: (c.was, c.becomes) for c in mine}
+    for name in (kind, *(("state",) if source == system else ())):
         if isinstance(said.get(name), Mapping):
-            said[name] = editable.corrected(kind, said[name], changes)
+            said[name] = editable.fitting(kind, said[name], changes)
     return said
 
 

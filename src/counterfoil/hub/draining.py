@@ -6,6 +6,7 @@ rates and limits, runs and posting windows, a person's decision. What comes late
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from counterfoil.hub.lanes import DECODE
 from counterfoil.hub.pausing import WHOLE, Place
 from counterfoil.hub.schema import HELD, delivery, delivery_log, drain, lane
 from counterfoil.hub.store import Store
+from counterfoil.hub.views.cached import SHARE, shared
 
 CHUNK = 500
 """Lanes that are made due in one transaction."""
@@ -27,10 +29,14 @@ SOON = 60.0
 """Seconds to the next try within which something still moves."""
 IDLE = 30.0
 """Seconds after which what is due and in nobody's hand stands still."""
+KEEP = 3.0
+"""Seconds for which how far it is is told again; longer where it takes its time to say."""
 SHOWN = 86400.0
 """Seconds for which the last drain of a place is shown."""
 NEWEST = 20_000
 """Tries looked at for those that failed."""
+MOST = 20_000
+"""Deliveries left up to which is looked at what stands first in each lane; of more, only how the lanes are."""
 
 WORDS = {
     "held": "held for a person: the exception is open",
@@ -38,6 +44,7 @@ WORDS = {
     "closed": "waiting because the system is not called",
     "window": "waiting for a run or posting window",
     "retry": "waiting for the next try after one that failed",
+    "later": "waiting for the next try, a turn, a run or a posting window",
     "turn": "waiting for a turn: the system is called no faster",
     "idle": "due, and no worker takes it: none runs, or all have more urgent work",
     "due": "due",
@@ -127,11 +134,16 @@ async def _hasten(connection: AsyncConnection, store: Store, system: str, stream
 
 
 async def listing(store: Store, blueprint: Blueprint, streams: Mapping[str, str]) -> list[Drain]:
-    """The drains of the last day and how far each is, the last first. `streams` by `system.operation`."""
+    """The drains of the last day and how far each is, the last first, as all who look are told it for some seconds.
+    `streams` by `system.operation`."""
     async with store.read() as connection:
         recent = sa.select(drain).where(drain.c.began_at > store.now - SHOWN).order_by(drain.c.began_at.desc())
         rows = (await connection.execute(recent)).all()
-    return [await _look(store, blueprint, streams, row) for row in rows]
+    found = []
+    for row in rows:
+        name = f"drain:{row.system}:{row.stream}:{row.began_at}"
+        found.append(await shared(store, name, functools.partial(_look, store, blueprint, streams, row), KEEP, SHARE))
+    return found
 
 
 async def look(store: Store, blueprint: Blueprint, streams: Mapping[str, str], place: Place) -> Drain:
@@ -150,7 +162,8 @@ async def _look(store: Store, blueprint: Blueprint, streams: Mapping[str, str], 
     async with store.read() as connection:
         now = await store.clock(connection)
         left = await _left(connection, place, row.upto)
-        heads = (await connection.execute(_heads(store, place, row.upto))).all() if left else []
+        seen = _heads(store, place, row.upto) if left <= MOST else _lanes(store, place)
+        heads = (await connection.execute(seen)).all() if left else []
         closed = await systems.closed_now(connection, store)
         failed, last = await _tried(connection, place, streams, row)
     active = max(row.began_at, last) > now - IDLE or any(head.state == "in_hand" for head in heads)
@@ -168,6 +181,8 @@ async def _look(store: Store, blueprint: Blueprint, streams: Mapping[str, str], 
         elif shut:
             until = now + shut.wait if shut.wait > 0 else None
             one = Waiting("closed", head.things, until, shut.message or shut.reason)
+        elif head.state == "later" and not head.operation:
+            one = Waiting("later", head.things, head.due)
         elif head.state == "later" and head.timed and (head.early or head.operation in opens):
             one = Waiting("window", head.things, head.due if head.early else opens[head.operation])
         elif head.state == "later":
@@ -187,7 +202,7 @@ async def _look(store: Store, blueprint: Blueprint, streams: Mapping[str, str], 
 
 def _moves(one: Waiting, now: float) -> bool:
     """Whether something will be done of it soon without anybody."""
-    if one.reason == "retry":
+    if one.reason in ("retry", "later"):
         return one.until is not None and one.until - now <= SOON
     return one.reason in ("due", "in_hand", "turn")
 
@@ -222,22 +237,33 @@ def _heads(store: Store, place: Place, upto: int) -> sa.Select[Any]:
     `timed`: its flow lets it wait; `early`: until later than now; `failed`: it was tried before.
     """
     named = (delivery.c.stream, delivery.c.key)
-    first = sa.select(*named, sa.func.min(delivery.c.id).label("id")).where(*_at(delivery, place)).group_by(*named)
-    heads = first.subquery().c
-    state = sa.case(
+    mine = (*_at(delivery, place), delivery.c.id <= upto)
+    heads = sa.select(*named, sa.func.min(delivery.c.id).label("id")).where(*mine).group_by(*named).subquery().c
+    timed, early = delivery.c.not_before.is_not(None), sa.func.coalesce(delivery.c.not_before > store.now, sa.false())
+    told = (timed.label("timed"), early.label("early"), (delivery.c.attempt > 0).label("failed"))
+    seen = sa.select(lane.c.stream, lane.c.due_at, delivery.c.operation, _state(store), *told)
+    seen = seen.where(lane.c.system == place.system, lane.c.stream == heads.stream, lane.c.key == heads.key)
+    seen = seen.where(delivery.c.id == heads.id)
+    each = seen.subquery().c
+    by = (each.stream, each.operation, each.state, each.timed, each.early, each.failed)
+    return sa.select(*by, sa.func.count().label("things"), sa.func.min(each.due_at).label("due")).group_by(*by)
+
+
+def _lanes(store: Store, place: Place) -> sa.Select[Any]:
+    """The same of lanes alone, also of those with only what came later: no operation, nor why one is due later."""
+    seen = sa.select(lane.c.stream, lane.c.due_at, _state(store)).where(*_at(lane, place)).subquery().c
+    by = (seen.stream, seen.state)
+    told = (sa.literal("").label("operation"), sa.func.count().label("things"), sa.func.min(seen.due_at).label("due"))
+    return sa.select(*by, *told).group_by(*by)
+
+
+def _state(store: Store) -> sa.Label[str]:
+    return sa.case(
         (lane.c.worker.is_not(None), "in_hand"),
         (lane.c.due_at >= HELD, "held"),
         (lane.c.due_at > store.now, "later"),
         else_="due",
     ).label("state")
-    timed, early = delivery.c.not_before.is_not(None), sa.func.coalesce(delivery.c.not_before > store.now, sa.false())
-    told = (timed.label("timed"), early.label("early"), (delivery.c.attempt > 0).label("failed"))
-    seen = sa.select(lane.c.stream, lane.c.due_at, delivery.c.operation, state, *told)
-    seen = seen.where(lane.c.system == place.system, lane.c.stream == heads.stream, lane.c.key == heads.key)
-    seen = seen.where(delivery.c.id == heads.id, heads.id <= upto)
-    each = seen.subquery().c
-    by = (each.stream, each.operation, each.state, each.timed, each.early, each.failed)
-    return sa.select(*by, sa.func.count().label("things"), sa.func.min(each.due_at).label("due")).group_by(*by)
 
 
 async def _tried(connection: AsyncConnection, place: Place, streams: Mapping[str, str], row: Any) -> tuple[int, float]:

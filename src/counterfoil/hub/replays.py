@@ -31,6 +31,8 @@ from counterfoil.retail.events import at_utc
 log = structlog.get_logger()
 
 RUNNING, STOPPED, DONE, FAILED = "running", "stopped", "done", "failed"
+_LOCK = 727003
+"""On PostgreSQL one at a time looks whether there is a job already, and begins it."""
 LEASE = 30.0
 """Seconds after its last sign of life for which a process keeps its job."""
 LOOK = 1.0
@@ -84,18 +86,26 @@ async def begin(store: Store, choice: Choice, planned: Plan, who: str, rate: flo
     fixed when it begins: what happens meanwhile is not its business.
     """
     async with store.write() as connection:
-        last = sa.select(table.c.id, table.c.state).where(table.c.name == choice.name).order_by(table.c.id.desc())
+        if not store.is_sqlite:  # there the write lock does it
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        last = (
+            sa.select(table.c.id, table.c.state, table.c.rate)
+            .where(table.c.name == choice.name)
+            .order_by(table.c.id.desc())
+        )
         known = (await connection.execute(last.limit(1))).first()
         if known is not None and known.state in (RUNNING, STOPPED):
             mine = table.c.id == known.id
             if not anew:
                 going = {"state": RUNNING, "rate": rate, "due_at": store.now, "ended_at": None, "ended_by": ""}
                 await connection.execute(sa.update(table).where(mine).values(going))
-                if known.state == STOPPED:
-                    await audit.note(connection, store, who, "replay.go_on", f"replay:{known.id}")
+                if (known.state, known.rate) != (RUNNING, rate):
+                    await audit.note(connection, store, who, "replay.go_on", f"replay:{known.id}", {"rate": rate})
                 return int(known.id)
             over = {"state": STOPPED, "ended_at": store.now, "ended_by": who}
-            await connection.execute(sa.update(table).where(mine, table.c.state == RUNNING).values(over))
+            ended = await connection.execute(sa.update(table).where(mine, table.c.state == RUNNING).values(over))
+            if ended.rowcount:
+                await audit.note(connection, store, who, "replay.stop", f"replay:{known.id}")
         now = await store.clock(connection)
         row = {"name": choice.name, "choice": choice.as_dict(), "rate": rate, "state": RUNNING, "who": who}
         row |= {"began_at": now, "until": choice.until.timestamp() if choice.until else now}
@@ -103,7 +113,9 @@ async def begin(store: Store, choice: Choice, planned: Plan, who: str, rate: flo
         row |= {"at": 0.0, "event_id": "", "events": 0, "deliveries": 0, "due_at": now, "lease_until": 0.0}
         row |= {"ended_by": "", "trouble": ""}
         number = int((await connection.execute(sa.insert(table).values(row).returning(table.c.id))).scalar_one())
-        await audit.note(connection, store, who, "replay", choice.subject, {"number": number, **choice.as_dict()})
+        await audit.note(
+            connection, store, who, "replay", choice.subject, {"number": number, "rate": rate, **choice.as_dict()}
+        )
         return number
 
 
@@ -169,17 +181,33 @@ async def carry_out(
 
 
 async def run(store: Store, blueprint: Blueprint, streams: Mapping[str, str], end: asyncio.Event) -> None:
-    """Take up what nobody works on, one after the other, until `end`."""
+    """Take up what nobody works on until `end`, each beside the others: neither one that is slow nor one that breaks
+    keeps another waiting."""
+    working: dict[int, asyncio.Task[None]] = {}
+
+    async def work(number: int) -> None:
+        try:
+            job = await _work(store, blueprint, streams, number)
+            log.info("replay", number=number, state=job.state, deliveries=job.deliveries)
+        except Exception as error:  # mostly that the store is out of reach: the next look takes it up again
+            log.error("cannot replay", number=number, error=type(error).__name__, detail=str(error)[:200])
+        finally:
+            del working[number]
 
     async def look() -> None:
         free = (table.c.state == RUNNING, table.c.lease_until < store.now)
         async with store.read() as connection:
             numbers = (await connection.execute(sa.select(table.c.id).where(*free).order_by(table.c.id))).scalars()
         for number in numbers:
-            job = await _work(store, blueprint, streams, number)
-            log.info("replay", number=number, state=job.state, deliveries=job.deliveries)
+            if number not in working:
+                working[number] = asyncio.create_task(work(number))
 
-    await repeat(look, EVERY, end, "cannot replay")
+    try:
+        await repeat(look, EVERY, end, "cannot replay")
+    finally:
+        for task in (left := list(working.values())):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _work(

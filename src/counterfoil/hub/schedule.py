@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 TURN = 30.0
 """Seconds a turn lasts that is not renewed; as long as a worker's lease."""
+AGAIN = 300.0
+"""Seconds at most until what broke or was cut off is due again, however seldom it is."""
 CARE, DOCTOR, VERSIONS = "care", "doctor", "versions"
 NO_FEEDS = (CARE, DOCTOR, VERSIONS)
 """Turns at a system that read nothing of what it knows."""
@@ -34,7 +36,8 @@ T = TypeVar("T")
 async def in_turn(
     store: Store, place: tuple[str, str], work: Callable[[], Awaitable[T]], every: float, turn: float = TURN
 ) -> T | None:
-    """Do `work` if it is due at `place` (system, name), and make it due again in `every` seconds.
+    """Do `work` if it is due at `place` (system, name), and make it due again in `every` seconds, or in `AGAIN` if that
+    is sooner and it was not done.
 
     None if it is not due, or somebody else's turn. Raises what `work` and the store raised.
     """
@@ -49,7 +52,8 @@ async def in_turn(
         return result
     finally:
         with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
-            await asyncio.shield(receipts.end_poll(store, *place, token, every, ok=done))
+            again = every if done else min(every, AGAIN)
+            await asyncio.shield(receipts.end_poll(store, *place, token, again, ok=done))
 
 
 @contextlib.asynccontextmanager

@@ -15,10 +15,10 @@ import socket
 import sqlite3
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,6 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from counterfoil.hub import schema
 from counterfoil.hub.waiting import at_most
+
+T = TypeVar("T")
 
 CHANNEL = "counterfoil"
 SQLITE_BUSY_SECONDS = 30
@@ -96,6 +98,7 @@ class Store:
         self._wake = asyncio.Event()
         self._news = False
         self._listener: Any = None
+        self._beside: set[asyncio.Task[Any]] = set()
         self._compiled: dict[Callable[[Store], sa.Executable], tuple[str, Callable[[Any], tuple[Any, ...]]]] = {}
         # what goes wrong is logged, and what it went wrong with may be personal
         options: dict[str, Any] = {"json_serializer": as_json, "hide_parameters": True}
@@ -286,8 +289,18 @@ class Store:
             self._listener = None
         return self.is_sqlite or self._listener is not None
 
+    def beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do it beside whoever asked, until it is done or the store is closed."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
     async def close(self) -> None:
-        """Give back all connections."""
+        """End what is done beside, and give back all connections."""
+        for task in (beside := list(self._beside)):
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         if self._listener is not None:
             with contextlib.suppress(Exception):
                 await self._listener.close(timeout=2)

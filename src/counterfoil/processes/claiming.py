@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import routing
+from counterfoil.hub import corrections, routing
 from counterfoil.hub.availability import reservations, stock
 from counterfoil.hub.availability.articles import Articles
 from counterfoil.hub.availability.causes import STALE, causes_of
@@ -19,11 +19,14 @@ from counterfoil.processes import claims
 from counterfoil.processes.claims import CONFIRMED, GIVEN_UP, NAMED, SOLD
 from counterfoil.processes.routing import Router
 from counterfoil.processes.stock import Rules
+from counterfoil.retail import editable
 from counterfoil.retail.availability import UNIT, in_units
 from counterfoil.retail.bundles import explode
 from counterfoil.retail.events import Event, at_utc
 from counterfoil.retail.order import Order
 
+Changes = Mapping[str, tuple[str, str]]
+"""By path: what the home system says, and what is told in its place."""
 RESERVATION = "reservation"
 """The field of an order's own that names what was held for it."""
 
@@ -39,13 +42,16 @@ class Claimant:
         mine = [e for e in events if e.type in NAMED]
         if not mine:
             return
+        changes = await _corrected_skus(connection, {e.subject for e in mine})
+        if changes:
+            mine = await _as_told(connection, mine, changes)
         sales = [e for e in mine if e.type in SOLD]
         booked = await stock.takings(connection, store, {e.subject for e in mine})
         if not sales and not booked:
             return
         if self.articles is not None and await self.articles.refresh(store):
             self.rules.learn_kits(self.articles.kits)
-        turn = _Turn(self.rules, self.router, connection, store)
+        turn = _Turn(self.rules, self.router, connection, store, changes)
         await turn.begin(mine, booked)
         for each in mine:
             await turn.follow(each)
@@ -55,8 +61,11 @@ class Claimant:
 class _Turn:
     """One transaction: what the orders of its events take, as the events are followed one by one."""
 
-    def __init__(self, rules: Rules, router: Router, connection: AsyncConnection, store: Store) -> None:
+    def __init__(
+        self, rules: Rules, router: Router, connection: AsyncConnection, store: Store, changes: Mapping[str, Changes]
+    ) -> None:
         self.rules, self.router, self.connection, self.store = rules, router, connection, store
+        self.changes = changes
         self.articles: dict[str, str] = {}  # by SKU
         self.rows: dict[str, Row] = {}
         self.before: list[Taking] = []
@@ -93,7 +102,7 @@ class _Turn:
         confirmed = [e for e in events if e.type in CONFIRMED and e.subject in self.takes]
         if confirmed:
             self.causes, told = await causes_of(connection, confirmed, SOLD, {e.id for e in sales})
-            self.orders = {subject: data["order"] for subject, data in told.items()}
+            self.orders = {subject: self._corrected(subject, data["order"]) for subject, data in told.items()}
         self.now = await store.clock(connection)
 
     async def _handed_over(self, sales: Sequence[Event]) -> dict[str, Event]:
@@ -150,7 +159,13 @@ class _Turn:
         if cause is STALE or not claims.is_confirmed(event.data, cause):
             return mine
         order = cause.get("order") if cause else None
+        if order:
+            order = self._corrected(event.subject, order)
         return claims.confirmed(mine, self._at_most(event, order) if order else None, self.now)
+
+    def _corrected(self, subject: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        changes = self.changes.get(subject)
+        return editable.corrected("order", order, changes) if changes else order
 
     def _at_most(self, event: Event, told: Mapping[str, Any]) -> dict[str, int]:
         """What the ERP has confirmed and will still count once the order there is as it is sold by now. Of a bundle of
@@ -220,6 +235,33 @@ class _Turn:
         until = self.now + self.rules.declared.hold.total_seconds()
         held = Reservation(event.subject, event.source, State.HELD, lines, "", self.now, until)
         self.holds[event.subject] = held
+
+
+async def _corrected_skus(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, Changes]:
+    """What persons have corrected of the SKUs of these orders."""
+    found = {
+        subject: {c.path: (c.was, c.becomes) for c in mine if editable.pattern("order", c.path) == "lines.*.sku"}
+        for subject, mine in (await corrections.in_force(connection, subjects)).items()
+    }
+    return {subject: changes for subject, changes in found.items() if changes}
+
+
+async def _as_told(connection: AsyncConnection, events: Sequence[Event], changes: Mapping[str, Changes]) -> list[Event]:
+    """The events with what is corrected. Nobody tells that a SKU was: the order has changed when the ERP accepts it."""
+    accepted = {e.subject for e in events if e.type == "order.accepted"} & changes.keys()
+    states = await corrections.states_of(connection, accepted) if accepted else {}
+    found: list[Event] = []
+    for each in events:
+        mine, said = changes.get(each.subject), states.get(each.subject)
+        if mine and each.type in SOLD:
+            order = editable.corrected("order", each.data["order"], mine)
+            each = each.model_copy(update={"data": {**each.data, "order": order}})
+        elif mine and said and each.type == "order.accepted" and not Order.model_validate(said).is_given_up:
+            source, order = corrections.home_of(each.subject)[0], editable.corrected("order", said, mine)
+            same = {"id": f"{each.id}:corrected", "type": "order.changed", "source": source}
+            found.append(each.model_copy(update={**same, "data": {"order": order, "before": said}}))
+        found.append(each)
+    return found
 
 
 def _number(event: Event) -> str:

@@ -76,6 +76,26 @@ def corrected(kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[s
     return now
 
 
+def fitting(kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """As `corrected`, without the changes with which the thing would be none by the retail model."""
+    now = corrected(kind, state, changes)
+    if _is_whole(kind, now) or not _is_whole(kind, state):
+        return now
+    kept: dict[str, tuple[str, str]] = {}
+    for path, change in changes.items():
+        if _is_whole(kind, corrected(kind, state, kept | {path: change})):
+            kept[path] = change
+    return corrected(kind, state, kept)
+
+
+def _is_whole(kind: str, state: Mapping[str, Any]) -> bool:
+    try:
+        MODELS[kind].model_validate(state)
+    except ValidationError:
+        return False
+    return True
+
+
 @functools.lru_cache(4096)
 def pattern(kind: str, path: str) -> str:
     """The path for things alike, whatever ids their lines have: `lines.*.sku`."""
@@ -87,16 +107,31 @@ def _fits(pattern: str, path: str) -> bool:
     return re.fullmatch(wanted, path) is not None
 
 
-def alike(kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """The same changes in the state of another thing, by its own paths; {} where one of them has no place there."""
+def alike(
+    kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[str, str]], of: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    """The changes `of` one thing in the state of another, by its own paths; {} where one of them has no place there.
+
+    A line is changed where it is of the same product: what is wrong of one may be right of another.
+    """
     here, found = values(kind, state), dict[str, tuple[str, str]]()
     for path, (was, becomes) in changes.items():
-        wanted = pattern(kind, path)
+        wanted, sold = pattern(kind, path), _sold(of, path)
         mine = [each for each, value in here.items() if value == was and pattern(kind, each) == wanted]
+        mine = [each for each in mine if _sold(state, each) == sold]
         if not mine:
             return {}
         found |= dict.fromkeys(mine, (was, becomes))
     return found
+
+
+def _sold(state: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """What the line that a path is about sells: its kind, and its product or, of none, its name."""
+    if not path.startswith("lines."):
+        return ()
+    named = {str(line.get("id") or place): line for place, line in enumerate(state["lines"])}
+    line: Mapping[str, Any] = next((line for name, line in named.items() if path.startswith(f"lines.{name}.")), {})
+    return tuple(line.get(key) or "" for key in ("kind", "product_id" if line.get("product_id") else "name"))
 
 
 def nested(path: str, value: Any) -> dict[str, Any]:

@@ -91,6 +91,9 @@ async def test_what_is_not_there_and_what_cannot_be_read_is_said(store: Store, m
             assert (await client.get(path)).status_code == 404
         for path in ("/search?text=x&thing=cat", "/search?text=N1&thing=order&after=here", "/reports?days=0"):
             assert (await client.get(path)).status_code == 422
+        for zone in ("Mars/Phobos", "Europe", "../UTC", "%00"):
+            refused = await client.get(f"/today?zone={zone}")
+            assert (refused.status_code, "such as Europe/Paris" in refused.json()["detail"]) == (422, True)
         for name, status in (("crm", 404), (ERP, 409)):
             assert (await client.post(f"/flows/{name}/resume")).status_code == status
         assert (await client.post("/replay", json={"system": "crm"})).status_code == 422

@@ -134,6 +134,10 @@ async def test_a_change_for_two_is_refused_proposed_approved_and_served(scene: S
     kept = (await also("blueprint", "history", number, "-b", scene.file)).stdout
     assert "by_letter" in kept
     assert "sandbox-key" not in kept
+    await also("blueprint", "history", number, "-b", scene.file, "-o", scene.file)  # by the file that it replaces
+    assert scene.file.read_text() == kept
+    assert "sound" in (await also("blueprint", "check", "-b", scene.file)).stdout
+    assert "history NUMBER -o" in (await also("blueprint", "history", "-b", scene.file, "-o", "x", code=2)).stderr
 
 
 async def test_the_page_with_what_was_measured(scene: Scene) -> None:

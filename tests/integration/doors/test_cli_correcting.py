@@ -30,7 +30,7 @@ class Wrong:
         """A hub that hears of these; what the ERP made."""
         store = Store(self.url)
         house = House(store)
-        house.erp.always |= dict.fromkeys((subject(1), subject(2)), refusing(house.erp))
+        house.erp.always |= dict.fromkeys(map(subject, (1, 2, 3)), refusing(house.erp))
         await house.hear(*bodies)
         await store.close()
         return house.erp.made
@@ -62,6 +62,11 @@ def test_a_value_is_listed_looked_at_and_corrected_in_all_alike(wrong: Wrong) ->
     shown = wrong.run("show", "order", "N1").stdout
     assert "corrected:" in shown
     assert "becomes" in shown
+
+
+def test_a_value_that_looks_like_markup_is_listed_as_it_is(wrong: Wrong) -> None:
+    asyncio.run(wrong.work(payload(3, payment="[/x] [rear]")))
+    assert "[/x] [rear]" in wrong.run("exceptions", "correct", "3").stdout
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,10 @@ def test_groups_show_what_is_alike_and_what_is_at_stake(queue: Queue) -> None:
     assert "1 more groups: --offset 1" in queue.run("groups", "--limit", "1").stdout
 
 
+def test_a_status_that_there_is_none_of_is_refused(queue: Queue) -> None:
+    assert "there are: open, retried, resolved, skipped, all." in queue.run("list", "--status", "bogus", code=2).output
+
+
 def test_show_links_the_runbook_where_it_is_published(queue: Queue) -> None:
     shown = queue.run("show", "2").stdout
     assert "4 open (--alike 2)" in shown
@@ -158,6 +162,13 @@ def test_who_takes_it_on_is_shown(queue: Queue) -> None:
 
 
 def test_what_cannot_be_linked_is_told(queue: Queue) -> None:
-    assert "will be tried again" in queue.run("link", "5", "S00042").stdout
-    assert "was retried already" in queue.run("link", "5", "S00042", code=1).output
-    assert "linked already" in queue.run("link", "1", "S00042", code=1).output
+    async def about_products(store: Store) -> None:
+        about = [("odoo", f"shop:product:{n}", rejected("refused", "There.", "Link it."), "buyer") for n in (6, 7)]
+        async with store.write() as connection:
+            await exceptions.open_about(connection, store, "tell_product", about)
+
+    queue.on(about_products)
+    assert "counterfoil exceptions resolve 5 --note" in queue.run("link", "5", "S00042", code=1).output
+    assert "will be tried again" in queue.run("link", "6", "42").stdout
+    assert "was retried already" in queue.run("link", "6", "42", code=1).output
+    assert "linked already" in queue.run("link", "7", "42", code=1).output

@@ -12,15 +12,20 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 from tests.command import counterfoil
 from tests.fakes import SHOP, order
+from typer.testing import CliRunner
 
 from counterfoil.blueprint import OrderChoices
-from counterfoil.hub import lanes, records
-from counterfoil.hub.contract import Observed
+from counterfoil.doors import cli_money
+from counterfoil.doors.cli import app
+from counterfoil.hub import exceptions, lanes, records, versions
+from counterfoil.hub.contract import Observed, Release, rejected
 from counterfoil.hub.lanes import NewDelivery
-from counterfoil.hub.store import open_store
+from counterfoil.hub.store import Store, open_store
 from counterfoil.processes.orders import orders
+from counterfoil.retail.order import Order
 
 PLAN = """\
 counterfoil: 1
@@ -41,21 +46,26 @@ def file(tmp_path: Path, sqlite_template: Path) -> Path:
     return plan
 
 
+PAID = "2026-11-02T09:05:00+00:00"
+
+
 async def fill(url: str) -> None:
     store = await open_store(url)
-    process = orders(OrderChoices(), None)
     for number in range(100, 112):
-        paid = {"paid": "2026-11-02T09:05:00+00:00", "payment": "ch_1"} if number == 100 else {}
-        placed = order(id=str(number), email="ada@mail.example", **paid)
-        decision = process.interpret(None, Observed("order", placed.id, "1", placed), "webhook")
-        async with store.write() as connection:
-            known = records.Known("1", "", placed.model_dump(mode="json"), decision.stage)
-            await records.keep_objects(connection, store, {(SHOP, "order", placed.id): (known, placed.canonical_id)})
-            (event,) = await records.keep_events(connection, store, list(decision.events))
-            if number == 100:
-                due = NewDelivery("odoo", "order", event.key, "accept_order", event.subject, event_id=event.id)
-                await lanes.enqueue(connection, store, [due])
+        paid = {"paid": PAID, "payment": "ch_1"} if number == 100 else {}
+        await take(store, order(id=str(number), email="ada@mail.example", **paid), due=number == 100)
     await store.close()
+
+
+async def take(store: Store, placed: Order, due: bool) -> None:
+    decision = orders(OrderChoices(), None).interpret(None, Observed("order", placed.id, "1", placed), "webhook")
+    async with store.write() as connection:
+        known = records.Known("1", "", placed.model_dump(mode="json"), decision.stage)
+        await records.keep_objects(connection, store, {(SHOP, "order", placed.id): (known, placed.canonical_id)})
+        (event,) = await records.keep_events(connection, store, list(decision.events))
+        if due:
+            new = NewDelivery("odoo", "order", event.key, "accept_order", event.subject, event_id=event.id)
+            await lanes.enqueue(connection, store, [new])
 
 
 def told(file: Path, *arguments: str, code: int = 0) -> str:
@@ -80,6 +90,26 @@ def test_an_address_finds_the_orders_in_pages(file: Path) -> None:
     assert "there are: order, customer" in told(file, "find", "x", "--thing", "cat", code=2)
     assert "Say with --thing" in told(file, "find", "x", "--after", "[]", code=2)
     assert "search again without it" in told(file, "find", "x", "--thing", "order", "--after", "[]", code=2)
+
+
+ODD = "[/x] [rear] :tea:"
+
+
+def test_text_from_outside_is_shown_as_it_is_by_every_command(file: Path) -> None:
+    async def fill_with_it() -> None:
+        store = await open_store(f"sqlite:///{file.parent}/hub.db")
+        placed = order(id="200", email="eve@mail.example", street=ODD, paid=PAID, payment=ODD)
+        named = placed.billing.model_copy(update={"name": ODD})
+        await take(store, placed.model_copy(update={"billing": named}), due=True)
+        about = [("odoo", "shop:order:200", rejected("no_street", f"There is no {ODD}.", "Look."), "clerk")]
+        async with store.write() as connection:
+            await exceptions.open_about(connection, store, "accept_order", about)
+        await store.close()
+
+    asyncio.run(fill_with_it())
+    groups = [f"exceptions {each}" for each in ("list", "groups", "show 1")]
+    for command in ("find N200", "money", "show order N200", *groups):
+        assert ODD in told(file, *command.split()), command
 
 
 def test_a_stream_is_stopped_shown_and_let_go(file: Path) -> None:
@@ -118,10 +148,31 @@ def test_money_that_waits_is_listed_and_exported(file: Path) -> None:
     assert [(i["order"], i["reference"], i["operation"]) for i in found["items"]] == [
         ("shop:order:100", "ch_1", "odoo.accept_order")
     ]
-    assert "12.00 EUR" in told(file, "money", "--kind", "payment", "--currency", "EUR")
-    assert "Nothing waits." in told(file, "money", "--kind", "refund")
+    assert "12.00 EUR" in told(file, "money", "--kind", "payment", "--currency", "eur")
+    assert "None of these waits." in told(file, "money", "--kind", "refund")
     (head, values) = csv.reader(io.StringIO(told(file, "money", "--format", "csv")))
     assert dict(zip(head, values, strict=True))["amount"] == "12.00"
+
+
+def test_a_narrow_terminal_cuts_no_order_and_no_amount_of_money(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_money, "out", Console(width=60, file=(said := io.StringIO())))
+    assert CliRunner().invoke(app, ["money", "-b", str(file)]).exit_code == 0
+    lines = said.getvalue().rpartition("┡")[2].splitlines()  # below the head of the second table
+    cells = [line.split("│")[1:-1] for line in lines if line.startswith("│")]
+    whole = ["".join(column).replace(" ", "") for column in zip(*cells, strict=True)]
+    assert (whole[0], whole[2], whole[5]) == ("shop:order:100", "12.00EUR", "odoo.accept_order")
+
+
+def test_status_has_a_line_for_each_system_that_told_its_version(file: Path) -> None:
+    async def keep() -> None:
+        store = await open_store(f"sqlite:///{file.parent}/hub.db")
+        for system, name in (("shop", "WooCommerce"), ("odoo", "Odoo")):
+            await versions.keep(store, system, [Release(name, "9.9")])
+        await store.close()
+
+    asyncio.run(keep())
+    lines = [line for line in told(file, "status").splitlines() if "9.9, since" in line]
+    assert [("shop: WooCommerce" in line, "odoo: Odoo" in line) for line in lines] == [(True, False), (False, True)]
 
 
 def test_alerts_say_where_their_runbooks_are_read(file: Path) -> None:

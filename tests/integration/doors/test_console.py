@@ -25,14 +25,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import console_stage
 from tests.console_stage import Stage
-from tests.fakes import ERP, House, at, payload, subject, until
+from tests.fakes import ERP, SHOP, House, at, payload, subject, until
 
 from counterfoil.doors.admin import views
+from counterfoil.doors.console import words
 from counterfoil.doors.console.markup import breakable, table, tag
 from counterfoil.doors.console.opening import within
 from counterfoil.hub.access import users
 from counterfoil.hub.access.roles import Role
 from counterfoil.hub.contract import Kind, Outcome
+from counterfoil.hub.exceptions import open_about
 from counterfoil.hub.store import Store
 
 ORDER = subject(1)
@@ -120,7 +122,10 @@ async def test_each_number_of_today_leads_to_the_list_of_just_that(stage: Stage)
         assert said in pages[of_class]
         assert said not in await text(of_class.replace("rejected", "bug"))
         assert "12.00 EUR" in pages[f"{of_money}&currency=EUR"]
-        assert ORDER not in await text(f"{of_money}&currency=SEK")
+        assert ORDER in await text(f"{of_money}&currency=eur")
+        other = await text(f"{of_money}&currency=SEK")
+        assert ORDER not in other
+        assert words.NONE_OF_THIS_MONEY in other
 
 
 async def test_what_somebody_may_not_do_is_not_offered_and_who_may_is_asked_for_it(stage: Stage) -> None:
@@ -131,6 +136,17 @@ async def test_what_somebody_may_not_do_is_not_offered_and_who_may_is_asked_for_
         async with stage.signed_in(login) as client:
             for page, form in offers.items():
                 assert (form in unescape((await client.get(f"/console{page}")).text)) is offered, (login, page)
+
+
+async def test_a_link_is_offered_for_what_can_be_linked_and_not_for_an_order(stage: Stage) -> None:
+    await stage.user("otto", Role.OPERATOR)
+    store = stage.desk.store
+    async with store.write() as connection:
+        about = [(ERP, f"{SHOP}:product:6", Outcome(Kind.REJECTED, "refused", "It is there."), "buyer")]
+        await open_about(connection, store, "tell_product", about)
+    async with stage.signed_in("otto") as client:
+        pages = [unescape((await client.get(f"/console/exceptions/{n}")).text) for n in (1, 2)]
+    assert ['data-act=\\"link\\"' in page for page in pages] == [False, True]
 
 
 async def test_an_act_of_an_open_page_is_checked_against_what_the_person_may_do_by_then(stage: Stage) -> None:

@@ -145,6 +145,40 @@ async def test_a_try_that_is_soon_is_no_standstill_and_what_nobody_takes_is_one(
     assert (await seen(house)).state == "going"
 
 
+async def test_of_many_it_says_how_the_lanes_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(store)
+    house.erp.always[subject(9)] = rejected("unknown_sku", "No product.", "Make it.")
+    await house.hear(payload(9))
+    await queued(house, 1, 2, 3)
+    await draining.begin(store, ORDERS, "tom")
+    await tried_in_vain(house, 1)
+    await tried_in_vain(house, 2)
+    monkeypatch.setattr(draining, "MOST", 3)
+    found = await seen(house)
+    assert [(w.reason, w.things) for w in found.waiting] == [("held", 1), ("later", 2), ("due", 1)]
+    assert (found.left, found.state) == (4, "going")
+    await tried_in_vain(house, 3)
+    assert (await seen(house)).state == "still"
+
+
+@ON_SQLITE
+async def test_many_open_pages_look_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, looks, look = House(store), [], draining._look
+    await queued(house, 1)
+
+    async def counted(*given: Any) -> Drain:
+        looks.append(1)
+        return await look(*given)
+
+    monkeypatch.setattr(draining, "_look", counted)
+    monkeypatch.setattr(draining, "KEEP", 600.0)
+    for begun in (1, 2):
+        await draining.begin(store, ORDERS, f"tom {begun}")
+        for _ in range(3):
+            assert [d.who for d in await draining.listing(store, house.blueprint, STREAMS)] == [f"tom {begun}"]
+        assert len(looks) == begun
+
+
 LANE = st.fixed_dictionaries(
     {
         "due": st.sampled_from(["later", "held", "past"]),

@@ -1,11 +1,11 @@
-"""One row of the blueprint clears all that is alike; a record that is linked by hand lets its order go on."""
+"""One row of the blueprint clears all that is alike; a record that is linked by hand lets its thing go on."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from tests.fakes import CATALOGUE, ERP, FLOWS, House, assert_one_status, blueprint, payload, rows_of, subject
+from tests.fakes import CATALOGUE, ERP, FLOWS, SHOP, House, assert_one_status, blueprint, payload, rows_of, subject
 
 from counterfoil.blueprint import BlueprintError
 from counterfoil.hub import exceptions, inforce, schema
@@ -97,14 +97,31 @@ async def test_what_suggests_no_row_is_told_so(store: Store) -> None:
         await propose(store, one["id"])
 
 
-async def test_an_order_made_by_hand_is_linked_and_goes_on(store: Store) -> None:
+async def about_products(store: Store, *numbers: int) -> list[dict[str, Any]]:
+    """An open exception of the ERP about each of these."""
+    about = [(ERP, f"{SHOP}:product:{n}", rejected("refused", "It is there.", "Link it."), "buyer") for n in numbers]
+    async with store.write() as connection:
+        await exceptions.open_about(connection, store, "tell_product", about)
+    return await exceptions.listing(store)
+
+
+async def test_an_order_entered_by_hand_is_resolved_and_never_linked(store: Store) -> None:
+    """An ERP finds orders by what it was told with: a link alone would be refused as a deleted order for ever."""
     house = House(store)
     house.erp.plan(subject(1), rejected("no_lines", "Order 1 has no lines.", "Enter it by hand."))
     await house.hear(payload(1))
     (one,) = await house.exceptions()
+    with pytest.raises(fixing.CannotLink, match=f"exceptions resolve {one['id']} --note"):
+        await fixing.link_record(store, one["id"], "S00042", "ada")
+    assert await rows_of(store, schema.link, system=ERP) == []
+    assert (await exceptions.get(store, one["id"]))["status"] == "open"
+
+
+async def test_what_is_there_already_is_linked_and_goes_on(store: Store) -> None:
+    (one,) = await about_products(store, 1)
     await fixing.link_record(store, one["id"], "S00042", "ada")
     assert [(r["canonical_id"], r["object_id"]) for r in await rows_of(store, schema.link, system=ERP)] == [
-        (subject(1), "S00042")
+        (one["subject"], "S00042")
     ]
     assert (await exceptions.get(store, one["id"]))["status"] == "retried"
     with pytest.raises(exceptions.NotOpen):
@@ -113,12 +130,8 @@ async def test_an_order_made_by_hand_is_linked_and_goes_on(store: Store) -> None
     assert acts == ["identity.same", "exception.retried"]
 
 
-async def test_a_record_that_stands_for_another_order_is_not_linked(store: Store) -> None:
-    house = House(store)
-    for n in (1, 2):
-        house.erp.plan(subject(n), rejected("no_lines", f"Order {n} has no lines.", "Enter it by hand."))
-    await house.hear(payload(1), payload(2))
-    first, second = await house.exceptions()
+async def test_a_record_that_stands_for_another_thing_is_not_linked(store: Store) -> None:
+    first, second = await about_products(store, 1, 2)
     await fixing.link_record(store, first["id"], "S00042", "ada")
     with pytest.raises(fixing.CannotLink, match="linked already"):
         await fixing.link_record(store, second["id"], "S00042", "ada")

@@ -242,6 +242,46 @@ async def test_a_running_hub_takes_up_what_nobody_works_on_and_each_event_once(
     assert acts == [("ada", "replay"), ("ada", "replay"), ("tom", "replay.stop"), ("tom", "replay.go_on")]
 
 
+async def test_neither_a_slow_one_nor_one_that_breaks_keeps_another_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "EVERY", 0.02)
+    planned, chunk = await plan(house), replays._chunk
+    slow = await replays.begin(house.store, Choice(source=SHOP), planned, "ada", rate=0.001)
+    broken = await replays.begin(house.store, Choice(source=ERP), planned, "ada")
+    quick = await replays.begin(house.store, Choice(subject=subject(1)), planned, "ada")
+
+    async def breaks(*given: Any) -> Any:
+        if given[-1].id == broken:
+            raise sa.exc.OperationalError("", {}, Exception("out of reach"))
+        return await chunk(*given)
+
+    monkeypatch.setattr(replays, "_chunk", breaks)
+    end = asyncio.Event()
+    hub = asyncio.create_task(replays.run(house.store, house.blueprint, streams(house), end))
+
+    async def done() -> bool:
+        return (await replays.get(house.store, quick)).state == "done" and (
+            await replays.get(house.store, slow)
+        ).deliveries == 1
+
+    async def ended() -> bool:
+        return hub.done()
+
+    await until(done)
+    end.set()
+    await until(ended)  # with one in the middle of its work
+    found = {job.number: (job.state, job.worked_on) for job in await replays.listing(house.store)}
+    assert found == {slow: ("running", False), broken: ("running", False), quick: ("done", False)}
+
+
+async def test_begun_by_a_double_click_it_is_one(house: House) -> None:
+    planned = await plan(house)
+    begun = await asyncio.gather(*(replays.begin(house.store, Choice(), planned, "ada") for _ in range(4)))
+    assert set(begun) == {job.number for job in await replays.listing(house.store)}
+    assert len(set(begun)) == 1
+
+
 async def test_one_that_breaks_is_over_and_says_where(house: House) -> None:
     """The blueprint has an operation that no connector knows: no reason to break again and again."""
     planned = await plan(house)
@@ -261,11 +301,27 @@ async def test_who_had_what_replayed_is_kept(house: House) -> None:
     assert (kept["who"], kept["act"]) == ("ada", "replay")
     assert kept["detail"] == {
         "number": job.number,
+        "rate": 0.0,
         "types": ["order.placed"],
         "system": ERP,
         "since": "1970-01-01T00:00:01.500000+00:00",
     }
     assert job.choice == chosen
+
+
+async def test_who_slows_anothers_down_or_puts_one_in_its_place_is_kept(house: House) -> None:
+    planned = await plan(house)
+    first = await replays.begin(house.store, Choice(), planned, "ada", rate=5.0)
+    assert await replays.begin(house.store, Choice(), planned, "ada", rate=5.0) == first
+    assert await replays.begin(house.store, Choice(), planned, "tom", rate=1.0) == first
+    second = await replays.begin(house.store, Choice(), planned, "tom", anew=True)
+    kept = [(r["who"], r["act"], r["subject"], r["detail"]) for r in await rows_of(house.store, schema.audit)]
+    assert kept == [
+        ("ada", "replay", "", {"number": first, "rate": 5.0}),
+        ("tom", "replay.go_on", f"replay:{first}", {"rate": 1.0}),
+        ("tom", "replay.stop", f"replay:{first}", {}),
+        ("tom", "replay", "", {"number": second, "rate": 0.0}),
+    ]
 
 
 # --- receipts -----------------------------------------------------------------------------------------------------

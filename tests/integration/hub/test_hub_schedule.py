@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.fakes import SHOP, Fake, hasten, payload, raw, rows_of, until
 
-from counterfoil.hub import care, poller, schema
+from counterfoil.hub import care, poller, schedule, schema
 from counterfoil.hub.contract import Feed, Finding, Page
 from counterfoil.hub.store import Store
 
@@ -127,3 +127,19 @@ async def test_a_process_told_to_stop_in_the_middle_of_a_poll_gives_the_turn_bac
     await asyncio.gather(task, return_exceptions=True)
     (row,) = await rows_of(store, schema.cursor)
     assert (row["token"], row["value"]) == (None, {})
+
+
+async def test_what_is_rare_and_was_cut_off_is_due_again_soon(store: Store) -> None:
+    began = asyncio.Event()
+
+    async def look() -> None:
+        began.set()
+        await asyncio.sleep(300)
+
+    task = asyncio.create_task(schedule.in_turn(store, (SHOP, "look"), look, 86_400.0))
+    await began.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    (row,) = await rows_of(store, schema.cursor)
+    async with store.read() as connection:
+        assert row["next_at"] <= await store.clock(connection) + schedule.AGAIN

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fakes import ERP, House, at, payload, rows_of, subject
 
 from counterfoil.hub import exceptions, lanes, schema, standing
-from counterfoil.hub.contract import done, rejected
+from counterfoil.hub.contract import NOT_PAID_OUT, done, rejected
 from counterfoil.hub.lanes import NewDelivery
 from counterfoil.hub.standing import Standing
 from counterfoil.hub.store import Store
@@ -90,7 +90,7 @@ async def test_each_currency_and_kind_has_its_own_exact_sum(store: Store, monkey
         ("JPY", "payment", 1, Decimal(3000), False),
     ]
     assert found.sums[0].address == "money?kind=payment&currency=EUR"
-    assert [i.order for i in money.chosen(found, currency="JPY")] == [subject(3)]
+    assert [i.order for i in money.chosen(found, currency="jpy")] == [subject(3)]
     assert money.chosen(found, "refund") == ()
     said = Standing()
     await standing.count_money(store, said)
@@ -155,6 +155,17 @@ async def told(store: Store, number: str, type_: str, operation: str, data: dict
         await lanes.enqueue(connection, store, [wanted])
 
 
+async def ended(
+    store: Store, operation: str, outcome: str, number: str, reason: str = "", detail: dict[str, Any] | None = None
+) -> None:
+    """How a try at what was to be done about that fact ended."""
+    times = dict.fromkeys(("created_at", "started_at", "ended_at"), 0.0)
+    row = {"system": ERP, "operation": operation, "subject": subject(1), "attempt": 1, "worker": "", **times}
+    row |= {"delivery_id": -1, "event_id": number, "outcome": outcome, "reason": reason, "detail": detail or {}}
+    async with store.write() as connection:
+        await connection.execute(sa.insert(schema.delivery_log).values(**row))
+
+
 async def test_a_refund_waits_while_it_is_read_and_booked_and_each_counts_once(store: Store) -> None:
     house = House(store)
     await house.hear(payload(1, **PAID), payload(1, **PAID, refunds=["4.00", "0.50"], modified=at(5)))
@@ -174,12 +185,49 @@ async def test_a_refund_waits_while_it_is_read_and_booked_and_each_counts_once(s
     booked = {"refunds": [{"id": "0", "amount": "4.00 EUR"}]}
     async with store.write() as connection:
         await connection.execute(sa.update(schema.event).where(schema.event.c.id == "e2").values(data=booked))
-        log = schema.delivery_log
-        tried = {"system": ERP, "operation": "refund_order", "subject": subject(1), "attempt": 1, "worker": ""}
-        times = dict.fromkeys(("created_at", "started_at", "ended_at"), 0.0)
-        rows = {"delivery_id": -1, "event_id": "e2", "outcome": "done", "reason": "", "detail": {}}
-        await connection.execute(sa.insert(log).values(**tried, **times, **rows))
+    await ended(store, "refund_order", "done", "e2")
     assert [i.reference for i in (await look(house)).items] == ["1"]
+
+
+async def test_a_refund_that_was_not_paid_out_is_no_money_that_waits(store: Store) -> None:
+    """Reading them finds out; a later reading says how it is by then, and the others wait on. case: F29, F30."""
+    house = House(store)
+    await house.hear(payload(1, **PAID), payload(1, **PAID, refunds=["4.00", "0.50"], modified=at(5)))
+    await told(store, "e1", "order.refunded", "read_refunds", {})
+    unpaid = {"result": {NOT_PAID_OUT: ["0"]}}
+    for outcome, reason in (("retry", "refund_pending"), ("rejected", "refund_failed")):
+        await ended(store, "read_refunds", outcome, "e1", reason, unpaid)
+        assert [i.reference for i in (await look(house)).items] == ["1"]
+    await ended(store, "read_refunds", "retry", "e1", "no_answer")
+    assert [i.reference for i in (await look(house)).items] == ["1"], "nothing else is known by then"
+    await ended(store, "read_refunds", "done", "e1")
+    assert len((await look(house)).items) == 2
+
+
+@pytest.mark.parametrize("way", ["resolved", "skipped"])
+async def test_what_a_person_has_closed_does_not_come_back_with_the_next_change(store: Store, way: str) -> None:
+    house = House(store, "  - {on: [order.placed, order.changed], from: shop, do: erp.accept_order}\n")
+    house.erp.always[subject(1)] = NO
+    await house.hear(payload(1, **PAID))
+    (exception,) = await house.exceptions()
+    await exceptions.act(store, exception["id"], way, "anna", "entered by hand")
+    await house.hear(payload(1, **PAID, street="2 rue Basse", modified=at(5)))
+    assert (await look(house)).items == ()
+    await house.hear(payload(1, **PAID, total="15.50", modified=at(9)))
+    assert [i.amount for i in (await look(house)).items] == [Decimal("3.50")]
+
+
+@pytest.mark.parametrize("gone", [schema.event, schema.delivery_log])
+async def test_a_payment_whose_booking_was_purged_counts_as_booked(store: Store, gone: sa.Table) -> None:
+    """Be it the log or the fact, whichever is older than retention first."""
+    house = House(store, "  - {on: [order.placed, order.changed], from: shop, do: erp.accept_order}\n")
+    await house.hear(payload(1, **PAID))
+    async with store.write() as connection:
+        await connection.execute(sa.delete(gone))
+    house.erp.always[subject(1)] = NO
+    await house.hear(payload(1, **PAID, street="2 rue Basse", modified=at(5)))
+    assert len(await house.exceptions()) == 1
+    assert (await look(house)).items == ()
 
 
 def test_a_row_of_the_list_can_be_exported() -> None:

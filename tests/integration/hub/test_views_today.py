@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import ON_SQLITE
 from tests.fakes import ERP, FLOWS, SHOP, Fake, House, failing, payload, rows_of, subject, until
 
 from counterfoil.blueprint import Blueprint
@@ -60,6 +63,23 @@ async def test_today_counts_what_came_in_what_was_done_and_what_waits_for_whom(s
     assert seen.exceptions[0].oldest > 2 * today.DAY - 60
 
 
+async def test_an_order_is_counted_once_however_often_it_is_accepted(store: Store) -> None:
+    """On the day it was so first, as in `report_orders`: a change of an order is accepted anew."""
+    house = House(store)
+    await house.hear(payload(1), payload(2))
+    rows = [r for r in await rows_of(store, schema.event) if r["type"] == "order.accepted"]
+    again = [{**r, "id": f"{r['id']}-2", "recorded_at": r["recorded_at"] + 1} for r in rows]
+    old = {**rows[0], "id": "old", "recorded_at": rows[0]["recorded_at"] - 20 * today.DAY}
+    left = [{**rows[1], "id": f"left-{n}", "type": "shipment.dispatched"} for n in (1, 2)]
+    async with store.write() as connection:
+        await connection.execute(sa.insert(schema.event), [*again, old, *left])
+    assert (await looked(house)).orders_accepted.last_hour == 1
+    for days, accepted in ((7, 1), (30, 2)):
+        told = await reports._report(store, days, "UTC")
+        assert sum(d.accepted for d in told.throughput) == accepted
+        assert sum(d.dispatched for d in told.throughput) == 2, "each shipment"
+
+
 @given(now=st.integers(1_735_689_600, 1_830_297_600).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "America/St_Johns", "Asia/Kathmandu", "Africa/Cairo"])
 def test_a_day_begins_where_the_shop_is(now: datetime, zone: str) -> None:
@@ -86,6 +106,55 @@ async def test_many_open_pages_ask_the_store_once(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         await shared(store, "z", _broken)
     assert await shared(store, "z", answer, 60.0) == 4, "what broke is not kept"
+
+
+async def test_what_takes_longer_than_anybody_waits_is_made_all_the_same(store: Store) -> None:
+    may, asked = asyncio.Event(), []
+
+    async def slow() -> int:
+        asked.append(1)
+        await may.wait()
+        return len(asked)
+
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await shared(store, "x", slow, 60.0)
+    may.set()
+    assert await shared(store, "x", slow, 60.0) == 1
+
+
+@ON_SQLITE
+async def test_what_took_long_is_kept_for_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = itertools.count(0, 10), []
+    monkeypatch.setattr("counterfoil.hub.views.cached.time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    async def answer() -> int:
+        asked.append(1)
+        return len(asked)
+
+    told = [await shared(store, "x", answer, 5.0, share=0.2) for _ in range(9)]
+    assert told == [1, 1, 1, 1, 1, 2, 2, 2, 2], "made in ten seconds, it is kept for fifty"
+
+
+@ON_SQLITE
+async def test_nothing_is_made_for_a_store_that_is_closed(store: Store) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(300)
+        finally:
+            ended.set()
+
+    asked = asyncio.create_task(shared(store, "x", endless))
+    await began.wait()
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    assert not ended.is_set()
+    await store.close()
+    assert ended.is_set()
 
 
 async def _broken() -> int:

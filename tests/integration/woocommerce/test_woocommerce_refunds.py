@@ -10,7 +10,7 @@ import pytest
 from tests.woocommerce_shop import SYSTEM, T0, feed, item, poll, run, settings
 
 from counterfoil.connectors.woocommerce import WooCommerce
-from counterfoil.hub.contract import Failure, Kind, Outcome, Raw
+from counterfoil.hub.contract import NOT_PAID_OUT, Failure, Kind, Outcome, Raw
 from counterfoil.retail.order import Order, Refund
 from counterfoil_sandbox.woocommerce import ShopApp
 from counterfoil_sandbox.woocommerce_orders import make_order
@@ -130,10 +130,11 @@ async def test_a_refund_that_says_so_itself(
 ) -> None:
     """case: F29, F30. Nothing of it is told until it is through; a failed one is a person's."""
     app.shop.place(make_order(0), at=T0 - DAY)
-    app.shop.refund(1000, "1.00")
+    refund = app.shop.refund(1000, "1.00")
     app.shop.stored[1000].refunds[0]["meta_data"] = [{"id": 1, "key": "_stripe_refund_status", "value": status}]
     outcome = await read(app, shop)
     assert (outcome.kind, outcome.reason) == (kind, reason)
+    assert outcome.result.get(NOT_PAID_OUT) == (None if kind is Kind.DONE else [str(refund["id"])])
     assert bool(outcome.emits) is (kind is Kind.DONE)
 
 

@@ -1,11 +1,15 @@
-"""A shipment or an invoice in one line."""
+"""A shipment or an invoice in one line; each word of the console has a name of its own."""
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from counterfoil.doors.console import words as console_words
 from counterfoil.doors.words import in_words
 from counterfoil.retail.fulfilment import Invoice, Packed, Shipment, ShipmentState
 from counterfoil.retail.money import Money
@@ -41,3 +45,11 @@ def shipment(**more: Any) -> dict[str, Any]:
 )
 def test_it_says_what_a_person_wants_to_know(about: dict[str, Any], words: str) -> None:
     assert in_words(about) == words
+
+
+def test_no_word_of_the_console_is_said_anew_under_a_name_that_is_taken() -> None:
+    body = ast.parse(Path(console_words.__file__).read_text(encoding="utf-8")).body
+    names = [node.targets[0] for node in body if isinstance(node, ast.Assign)]
+    counted = Counter(name.id for name in names if isinstance(name, ast.Name))
+    assert len(counted) > 100
+    assert [name for name, count in counted.items() if count > 1] == []

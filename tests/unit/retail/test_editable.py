@@ -110,8 +110,23 @@ def test_alike_is_the_same_value_at_the_same_place_of_any_line() -> None:
     other = json.loads(json.dumps(STATE).replace('"id": "11"', '"id": "91"').replace('"id": "12"', '"id": "92"'))
     here = {"lines.11.sku": ("MUG", "CUP"), "billing.country": ("FR", "DE")}
     same = {"lines.91.sku": ("MUG", "CUP"), "lines.92.sku": ("MUG", "CUP"), "billing.country": ("FR", "DE")}
-    assert editable.alike("order", other, here) == same
-    assert editable.alike("order", changed(other, ("billing", "country"), "BE"), here) == {}
+    assert editable.alike("order", other, here, STATE) == same
+    assert editable.alike("order", changed(other, ("billing", "country"), "BE"), here, STATE) == {}
+
+
+@pytest.mark.parametrize(("key", "value"), [("product_id", "6"), ("product_id", ""), ("kind", "fee")])
+def test_a_line_of_another_product_is_not_alike(key: str, value: str) -> None:
+    other = changed(STATE, ("lines", 0, key), value)
+    for sku in ("MUG", ""):
+        here = [changed(changed(each, ("lines", 0, "sku"), sku), ("lines", 1, "sku"), sku) for each in (STATE, other)]
+        assert list(editable.alike("order", here[1], {"lines.11.sku": (sku, "CUP")}, here[0])) == ["lines.12.sku"]
+
+
+def test_a_correction_with_which_the_order_would_be_none_is_left_out() -> None:
+    gone = changed(STATE, ("rates", 1, "code"), "3")  # the rate that it was corrected to is not listed any more
+    changes = {"lines.11.taxes.0.code": ("1", "2"), "note": ("", "ring")}
+    assert editable.fitting("order", gone, changes) == editable.corrected("order", gone, {"note": ("", "ring")})
+    assert editable.fitting("order", STATE, changes) == editable.corrected("order", STATE, changes)
 
 
 def test_a_customer_s_master_data_can_be_corrected_too() -> None:

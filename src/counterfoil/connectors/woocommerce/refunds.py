@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from counterfoil.connectors.woocommerce.feeds import PER_PAGE, raw_of
 from counterfoil.connectors.woocommerce.orders import number_of, one_by_one, rows_in
 from counterfoil.connectors.woocommerce.reading import At, meta_texts
 from counterfoil.connectors.woocommerce.translate import iso_z, line_taxes
-from counterfoil.hub.contract import BadPayload, Failure, Item, Kind, Outcome, Page, Raw, rejected
+from counterfoil.hub.contract import NOT_PAID_OUT, BadPayload, Failure, Item, Kind, Outcome, Page, Raw, rejected
 from counterfoil.retail.money import Money
 from counterfoil.retail.order import LineKind, Refund, RefundLine, Tax
 
@@ -54,15 +55,18 @@ async def _read(client: Client, item: Item) -> Outcome:
         return rejected(bad.reason, f"A refund of the order cannot be read: {bad.message}", bad.suggestion)
     waits = sorted(id_ for id_, state in states.items() if state in _UNDER_WAY and id_ not in under_way)
     failed = sorted(id_ for id_, state in states.items() if state in _FAILED)
+    unpaid = {NOT_PAID_OUT: sorted([*failed, *waits])}
     if failed:
-        return rejected(
+        no = rejected(
             "refund_failed",
             f"The payment provider did not carry out refund {', '.join(failed)}; the customer has no money back.",
             "Refund anew in the shop or at the payment provider; delete the failed refund in the shop, then retry.",
         )
+        return replace(no, result=unpaid)
     if waits:  # nothing on the order will change when it goes through, so this is where it is waited for
         words = f"Refund {', '.join(waits)} is not through at the payment provider yet."
-        return Outcome(Kind.RETRY, "refund_pending", words, suggestion="Retry once the provider has paid it out.")
+        what_to_do = "Retry once the provider has paid it out."
+        return Outcome(Kind.RETRY, "refund_pending", words, suggestion=what_to_do, result=unpaid)
     before = {r["id"]: r for r in (item.data.get("before") or {}).get("refunds", ())}
     gone = [r for id_, r in before.items() if id_ not in states and Money.parse(str(r["amount"]))]
     if gone and set(states) <= set(before):

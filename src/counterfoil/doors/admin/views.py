@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from counterfoil.blueprint.calendars import zone_of
 from counterfoil.doors.admin import exports
 from counterfoil.doors.admin.acts import act
 from counterfoil.doors.admin.context import Admin, Desk, may
@@ -44,7 +45,12 @@ class Reports:
 
 @act(Right.SEE)
 async def today(desk: Admin, person: Person, zone: str = "") -> Today:
-    """How it stands; a day begins at midnight in `zone`, by default the shop's."""
+    """How it stands; a day begins at midnight in `zone`, by default the shop's. Raises Refusal."""
+    if zone:
+        try:
+            zone_of(zone)
+        except ValueError as error:
+            raise INVALID.problem(f"zone: {zone!r} is not {error}.") from None
     return await today_view.today(desk.store, desk.blueprint, desk.streams, zone)
 
 

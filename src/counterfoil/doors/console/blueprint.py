@@ -34,7 +34,7 @@ async def show(opened: Page) -> None:
             await changes.approve(desk, person, int(number))
         except (NoSuchChange, NotApproved) as refusal:
             raise Gone(str(refusal)) from None
-        command = f"counterfoil blueprint history {number} > counterfoil.yaml"
+        command = f"counterfoil blueprint history {number} -o counterfoil.yaml"
         opened.say(words.APPROVED_DONE.format(number=number, command=command))
         await again(person)
 

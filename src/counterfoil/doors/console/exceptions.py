@@ -14,7 +14,7 @@ from counterfoil.hub.access.people import Person
 from counterfoil.hub.access.roles import Right
 from counterfoil.hub.exceptions import NoSuchException, NothingHeldBack, NotOpen
 from counterfoil.hub.exceptions.bulk import RELEASED
-from counterfoil.hub.exceptions.fixing import CannotLink
+from counterfoil.hub.exceptions.fixing import CannotLink, not_linkable
 from counterfoil.hub.exceptions.rows import CannotAdd
 
 SIZE = 50
@@ -244,8 +244,7 @@ async def one(opened: Page) -> None:
         known = tag("button", words.ACKNOWLEDGE, type="button", data_act="acknowledge")
         more = None if row.get("acknowledged_at") else tag("div", known, class_="row-of")
         parts.append(Part(opened, _card(words.ACT, "", join(form, more)), act))
-        home, kind = [*row["subject"].split(":", 2), "", ""][:2]
-        if kind and home != row["system"] and person.may(Right.IDENTITY):
+        if not not_linkable(row) and person.may(Right.IDENTITY):
             about = words.LINK_ABOUT.format(system=row["system"])
             parts.append(Part(opened, _card(words.LINK_TITLE, about, html.link_form(row["system"])), act))
 

@@ -173,7 +173,7 @@ def stock(journey: Any, zone: ZoneInfo) -> Html:
         rows = [(c.article, c.place or "–", number(c.units), number(c.known)) for c in journey.claims]
         parts.append(tag("section", tag("h2", words.CLAIMS), table(words.CLAIMS, head, rows, numbers=(2, 3))))
     if journey.reservations:
-        head = (words.RESERVATIONS, words.STATE, words.SINCE, words.UNTIL.format(until="").strip())
+        head = (words.RESERVATIONS, words.STATE, words.SINCE, words.UNTIL)
         rows = [
             (r.id, mark(r.state), moment(r.made_at.isoformat(), zone), moment(r.expires_at.isoformat(), zone))
             for r in journey.reservations

@@ -27,7 +27,8 @@ AGAIN = 15.0
 async def money(opened: Page) -> None:
     """All of it, or of one kind and currency, anew as long as it is open."""
     desk, zone = opened.visit.desk, opened.visit.zone
-    query = {name: text for name in ("kind", "currency") if (text := opened.asked(name))}
+    asked = {"kind": opened.asked("kind"), "currency": opened.asked("currency").upper()}
+    query = {name: text for name, text in asked.items() if text}
     place = opened.asked("from")
     offset = int(place) if place.isdigit() and len(place) < 10 else 0
     opened.heading(words.MONEY, words.MONEY_ABOUT)
@@ -37,7 +38,9 @@ async def money(opened: Page) -> None:
         pages = pager(ROOT, query, offset, SIZE, found.of)
         files = downloads("/admin/v1/money", words.MONEY, urlencode(query)) if found.of else None
         only = _only(query) if query else None
-        listed = tag("section", only, files, items(found.items, zone, found.at.timestamp()), pages)
+        empty = words.NONE_OF_THIS_MONEY if query else words.NO_MONEY
+        rows = items(found.items, zone, found.at.timestamp(), empty)
+        listed = tag("section", only, files, rows, pages)
         before, _, after = words.AS_OF.partition("{when}")
         about = tag("p", words.MONEY_NOT, class_="soft small")
         foot = tag("p", before, moment(found.at.isoformat(), zone), after, class_="soft small")
@@ -83,7 +86,7 @@ def sums(found: Sequence[Any]) -> Html:
     return join(table(words.MONEY, head, rows, numbers=(1, 2, 3), empty=words.NO_MONEY), more)
 
 
-def items(found: Sequence[Any], zone: ZoneInfo, at: float) -> Html:
+def items(found: Sequence[Any], zone: ZoneInfo, at: float, empty: str) -> Html:
     """One a row."""
     rows = [
         (
@@ -97,8 +100,8 @@ def items(found: Sequence[Any], zone: ZoneInfo, at: float) -> Html:
         )
         for each in found
     ]
-    head = (words.ORDER, words.KIND, words.AMOUNT, words.PAID_BY, words.SINCE, words.BOOKED_BY, words.STATE)
-    return table(words.MONEY, head, rows, numbers=(2,), empty=words.NO_MONEY)
+    head = (words.ORDER, words.KIND, words.AMOUNT, words.PAID_BY, words.SINCE, words.WAITS_AT, words.STATE)
+    return table(words.MONEY, head, rows, numbers=(2,), empty=empty)
 
 
 def _state(item: Any) -> Child:

@@ -212,7 +212,7 @@ def _versions(found: Sequence[Any], zone: ZoneInfo, at: float) -> Html:
         )
         for one in found
     ]
-    head = (words.VERSION, words.SINCE, words.BEFORE, words.TESTED_WITH, words.TOLD_LAST)
+    head = (words.VERSION, words.SINCE, words.VERSION_BEFORE, words.TESTED_WITH, words.TOLD_LAST)
     shown = table(words.VERSIONS, head, rows, empty=words.NO_VERSIONS)
     return tag("section", tag("h2", words.VERSIONS), shown)
 

@@ -19,6 +19,7 @@ from counterfoil.hub.exceptions.bulk import Closed, came_of, in_bulk
 from counterfoil.hub.exceptions.correcting import CannotCorrect
 from counterfoil.hub.exceptions.fixing import CannotLink
 from counterfoil.hub.exceptions.looking import (
+    STATUSES,
     Group,
     NoSuchException,
     alike,
@@ -46,6 +47,7 @@ from counterfoil.hub.exceptions.rows import CannotAdd
 
 __all__ = [
     "NEEDS_APPROVAL",
+    "STATUSES",
     "CannotAdd",
     "CannotCorrect",
     "CannotLink",

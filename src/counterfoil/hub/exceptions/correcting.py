@@ -1,10 +1,12 @@
 """Correcting a value of what an exception is about: looked at first, then saved and tried again; one or all alike.
 
-Alike are open exceptions of one likeness whose things say the same value at the same place (of a line: of any line).
+Alike are open exceptions of one likeness whose things say the same value at the same place (of a line: of any line of
+the same product), of which nobody has made something else, and which are whole with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -89,7 +91,7 @@ async def correct(
     says = editable.values(kind, state)
     now = editable.changes_of(kind, so_far, news)
     changes = {path: (says[path], becomes) for path, (_, becomes) in now.items()}
-    like = {n: same async for n, same in _like(store, row, changes)}
+    like = {n: same async for n, same in _like(store, row, state, now, changes)}
     result = Corrected(changes, editable.corrected(kind, so_far, now), list(like))
     if not dry_run:
         others = dict(islice(like.items(), most)) if all_alike else {}
@@ -116,8 +118,14 @@ async def _about(store: Store, number: int) -> tuple[dict[str, Any], str, Mappin
     return row, kind, state, {c.path: (c.was, c.becomes) for c in mine}
 
 
-async def _like(store: Store, row: Mapping[str, Any], changes: Changes) -> AsyncIterator[tuple[int, Changes]]:
-    """The other open exceptions like it whose things say the same, each with the changes by its own paths."""
+async def _like(
+    store: Store, row: Mapping[str, Any], says: Mapping[str, Any], now: Changes, changes: Changes
+) -> AsyncIterator[tuple[int, Changes]]:
+    """The other open exceptions like it whose things say the same, each with the changes by its own paths.
+
+    `says` is what is said of this one, `now` the changes in what is told of it so far.
+    """
+    ours = {value for change in now.values() for value in change}
     numbers = [n for n in await alike(store, row["id"]) if n != row["id"]]
     for start in range(0, len(numbers), CHUNK):
         async with store.read() as connection:
@@ -126,10 +134,16 @@ async def _like(store: Store, row: Mapping[str, Any], changes: Changes) -> Async
             )
             about = {r.id: r.subject for r in await connection.execute(some.order_by(exception.c.id))}
             states = await states_of(connection, [s for s in about.values() if home_of(s)[0]])
+            theirs = await corrections.in_force(connection, set(states))
         for number, subject in about.items():
-            same = editable.alike(home_of(subject)[1], states[subject], changes) if subject in states else {}
-            if same:
-                yield number, same
+            state, kind = states.get(subject, {}), home_of(subject)[1]
+            same = editable.alike(kind, state, changes, says) if state else {}
+            others = {c.path: (c.was, c.becomes) for c in theirs.get(subject, ())}
+            if same and not any(path in same and becomes not in ours for path, (_, becomes) in others.items()):
+                with contextlib.suppress(CannotCorrect):
+                    told = editable.corrected(kind, state, others)
+                    editable.changes_of(kind, told, {path: becomes for path, (_, becomes) in same.items()})
+                    yield number, same
 
 
 async def _save_all(

@@ -101,17 +101,32 @@ async def carry_out(store: Store, blueprint: Blueprint) -> int:
     return tried
 
 
+def not_linkable(told: Mapping[str, Any]) -> str:
+    """Why no record of its system can be said to be what the exception is about; empty where one can."""
+    home, kind, mine = [*told["subject"].split(":", 2), "", ""][:3]
+    if not mine or home == told["system"]:
+        return f"exception {told['id']} is about nothing that {told['system']} could have a record of"
+    if kind == "order":  # with a link alone it would be taken for one that was deleted there
+        return (
+            f"an order that was entered by hand cannot be linked: at {told['system']} only orders that the hub entered "
+            f'are found. Say so instead: counterfoil exceptions resolve {told["id"]} --note "entered by hand as …"'
+        )
+    return ""
+
+
 async def link_record(store: Store, number: int, object_id: str, who: str, note: str = "") -> dict[str, Any]:
     """Say which record of the exception's system the thing is that it is about, and try again.
 
     Raises NoSuchException, NotOpen, CannotLink.
     """
     told = await get(store, number)
-    home, kind, mine = [*told["subject"].split(":", 2), "", ""][:3]
     if told["status"] != "open":
         raise acting.NotOpen(f"exception {number} was {told['status']} already")
-    if not mine or home == told["system"] or not object_id.strip():
-        raise CannotLink(f"exception {number} is about nothing that {told['system']} could have a record of")
+    if why := not_linkable(told):
+        raise CannotLink(why)
+    if not object_id.strip():
+        raise CannotLink(f"say which record of {told['system']} it is: its id is empty")
+    home, kind, mine = told["subject"].split(":", 2)
     pair = (mine, object_id.strip())
     if not await linking.write_links(store, home, kind, told["system"], [pair]):
         raise CannotLink(f"{told['subject']} or the record {object_id} of {told['system']} is linked already")

@@ -16,6 +16,8 @@ from counterfoil.hub.schema import exception, object_
 from counterfoil.hub.store import Store
 from counterfoil.retail.money import Money
 
+STATUSES = ("open", "retried", "resolved", "skipped", "all")
+"""What `listing` may be asked for."""
 CHUNK = 500
 """Exceptions that are given their likeness in one transaction, where an older version has opened them."""
 
@@ -42,7 +44,7 @@ class Group:
 
 
 async def listing(store: Store, status: str = "open", limit: int = 200) -> list[dict[str, Any]]:
-    """The exceptions of a status (open, resolved, retried, skipped, all), oldest first."""
+    """The exceptions of a status, one of STATUSES, oldest first."""
     statement = sa.select(exception).order_by(exception.c.opened_at, exception.c.id).limit(limit)
     if status != "all":
         statement = statement.where(exception.c.status == status)

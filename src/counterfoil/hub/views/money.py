@@ -3,7 +3,9 @@
 An item is a payment that a storefront says it has received, or a refund that it has paid out. It waits from the moment
 a flow is to have it booked (`BOOKING`) until that is done, whatever comes between: its turn, a retry, a lane that is
 held, an open exception. What a person closed as put right or as not wanted waits no more, nor does the payment of an
-order that was given up before the ERP had it. Of a payment that was booked and has grown since, the rest waits.
+order that was given up before the ERP had it, nor a refund of which reading it said that it is not paid out. Of a
+payment that was booked and has grown since, the rest waits. Where the history of an order's booking has been purged,
+its payments count as booked.
 
 Amounts are exact and in the order's currency; they are never added up over currencies. What nothing reads yet is not
 here: bank statements and payouts of payment providers, and so whether money that is booked has arrived.
@@ -12,8 +14,6 @@ here: bank statements and payouts of payment providers, and so whether money tha
 from __future__ import annotations
 
 import asyncio
-import time
-import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,10 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from counterfoil.hub.contract import NOT_PAID_OUT
 from counterfoil.hub.schema import HELD, delivery, delivery_log, event, exception, lane, link, object_
 from counterfoil.hub.store import Store
-from counterfoil.hub.views.cached import shared
+from counterfoil.hub.views.cached import SHARE, shared
 from counterfoil.retail.events import at_utc
 from counterfoil.retail.money import Money, total
 from counterfoil.retail.order import Status
@@ -40,7 +41,8 @@ BOOKING: Mapping[str, str] = {
     "refund_order": REFUND,
 }
 """The operations that lead to a booking, and what they book. Reading refunds comes before it and books nothing."""
-_BOOKS = ("accept_order", "amend_order", "refund_order")
+_ENDED = ("done", "resolved", "skipped")
+_UNPAID = ("refund_pending", "refund_failed")
 WAITING, RETRIED, IS_HELD, EXCEPTION = "waiting", "retried", "held", "exception"
 _WORST = (WAITING, RETRIED, IS_HELD, EXCEPTION)
 
@@ -50,9 +52,6 @@ CHUNK = 500
 """Orders asked for at once, so that others get their turn between."""
 KEEP = 5.0
 """Seconds for which the answer is shared; longer where it takes its time, with thousands that wait."""
-SHARE = 0.02
-"""Of all time so much at most is spent on it."""
-_took: weakref.WeakKeyDictionary[Store, float] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +101,12 @@ class Waiting:
 
 async def waiting(store: Store) -> Waiting:
     """How it stands, as all who look are told it for some seconds."""
-    return await shared(store, "money", lambda: _timed(store), max(KEEP, _took.get(store, 0.0) / SHARE))
+    return await shared(store, "money", lambda: _look(store), KEEP, SHARE)
 
 
 def chosen(found: Waiting, kind: str = "", currency: str = "") -> tuple[Item, ...]:
-    """The items of this kind and currency; empty: of all."""
-    return tuple(each for each in found.items if kind in ("", each.kind) and currency in ("", each.currency))
-
-
-async def _timed(store: Store) -> Waiting:
-    began = time.monotonic()
-    found = await _look(store)
-    _took[store] = time.monotonic() - began
-    return found
+    """The items of this kind and currency, in capitals or not; empty: of all."""
+    return tuple(each for each in found.items if kind in ("", each.kind) and currency.upper() in ("", each.currency))
 
 
 async def _look(store: Store) -> Waiting:
@@ -128,8 +120,8 @@ async def _look(store: Store) -> Waiting:
         for start in range(0, len(subjects), CHUNK):
             some = subjects[start : start + CHUNK]
             states = await _states(connection, store, some)
-            booked = await _booked(connection, store, some)
-            items += await asyncio.to_thread(_items, states, booked, work)
+            pasts = await _pasts(connection, store, some)
+            items += await asyncio.to_thread(_items, states, pasts, work)
     cut = MOST in (len(before_people), len(queued))
     return await asyncio.to_thread(_summed, items, now, cut)
 
@@ -224,21 +216,18 @@ _GIVEN_UP = frozenset({Status.CANCELLED, Status.TRASH, Status.DRAFT})
 
 
 def _items(
-    states: Mapping[str, _State], booked: Mapping[str, Sequence[Any]], work: Mapping[str, Mapping[str, _Work]]
+    states: Mapping[str, _State], pasts: Mapping[str, _Past], work: Mapping[str, Mapping[str, _Work]]
 ) -> list[Item]:
-    return [item for s, state in states.items() for item in _of_order(s, state, booked.get(s, ()), work[s])]
+    return [item for s, state in states.items() for item in _of_order(s, state, pasts[s], work[s])]
 
 
-def _of_order(subject: str, state: _State, booked: Sequence[Any], work: Mapping[str, _Work]) -> Iterator[Item]:
+def _of_order(subject: str, state: _State, past: _Past, work: Mapping[str, _Work]) -> Iterator[Item]:
     for kind, unfinished in work.items():
         if kind == PAYMENT and state.status in _GIVEN_UP:
             continue
         told = _READ[kind](state.payments if kind == PAYMENT else state.refunds)
-        before: dict[str, Money] = {}
-        for done in booked:
-            if BOOKING[done.operation] == kind:
-                before |= _amounts(_READ[kind](done.told))
-        for name, amount in left(_amounts(told), before).items():
+        amounts = _amounts(told)
+        for name, amount in left(amounts, _matched(kind, amounts, past, unfinished.since)).items():
             made = told[name].get("paid_at") or told[name].get("refunded_at")
             yield Item(
                 order=subject,
@@ -254,6 +243,34 @@ def _of_order(subject: str, state: _State, booked: Sequence[Any], work: Mapping[
                 state=unfinished.state,
                 exception=unfinished.exception,
             )
+
+
+def _matched(kind: str, told: Mapping[str, Money], past: _Past, since: float) -> Mapping[str, Money]:
+    """What is booked of what was told, put right by a person, or not paid out after all."""
+    found: dict[str, Money] = {}
+    unpaid: Sequence[str] = ()
+    kept = False
+    for done in past.ended:
+        if BOOKING[done.operation] != kind:
+            continue
+        if done.outcome not in _ENDED:
+            unpaid = done.unpaid or ()
+        elif done.operation == "read_refunds" and done.outcome == "done":
+            unpaid = ()
+        elif past.linked_at is not None or done.outcome != "done":
+            kept = True
+            if done.dropped is None:
+                found |= _amounts(_READ[kind](done.told))
+    if kind == PAYMENT and not kept and past.linked_at is not None and past.linked_at < since:
+        return told  # the ERP had it before this work: what it booked then is known no more
+    return found | {name: told[name] for name in unpaid if name in told}
+
+
+class _Past(NamedTuple):
+    """From when on the ERP has an order, if it does, and how what books it ended, oldest first."""
+
+    linked_at: float | None
+    ended: Sequence[Any]
 
 
 class _State(NamedTuple):
@@ -284,27 +301,32 @@ async def _states(connection: AsyncConnection, store: Store, subjects: Sequence[
     return {subject: _State(*found) for subject, found in rows}
 
 
-async def _booked(connection: AsyncConnection, store: Store, subjects: Sequence[str]) -> dict[str, list[Any]]:
-    """What was done of these orders, oldest first: only of those that the ERP has, which few of them are."""
-    known = sa.select(link.c.canonical_id, link.c.system).where(store.any_of(link.c.canonical_id, "ids"))
-    rows = await connection.execute(known, {"ids": store.listed(subjects)})
-    there = sorted({row.canonical_id for row in rows if not row.canonical_id.startswith(f"{row.system}:")})
-    if not there:
-        return {}
+async def _pasts(connection: AsyncConnection, store: Store, subjects: Sequence[str]) -> dict[str, _Past]:
+    """What has been done of these orders until now."""
+    ids = {"ids": store.listed(subjects)}
+    known = sa.select(link.c.canonical_id, link.c.system, link.c.since).where(store.any_of(link.c.canonical_id, "ids"))
+    rows = await connection.execute(known, ids)
+    linked = {r.canonical_id: r.since for r in rows if not r.canonical_id.startswith(f"{r.system}:")}
     log, data = delivery_log.c, event.c.data
     dropped = log.detail["result"]["superseded"].as_string()  # done with, as the order was given up: nothing is booked
-    told = sa.case((log.operation == "refund_order", data["refunds"]), else_=data["order", "payments"])
+    unpaid = log.detail["result", NOT_PAID_OUT]
+    told = sa.case(
+        (log.operation == "refund_order", data["refunds"]),
+        (log.operation == "read_refunds", data["order", "refunds"]),
+        else_=data["order", "payments"],
+    )
+    columns = (log.subject, log.operation, log.outcome)
     done = (
-        sa.select(log.subject, log.operation, told.label("told"))
+        sa.select(*columns, dropped.label("dropped"), unpaid.label("unpaid"), told.label("told"))
         .join(event, event.c.id == log.event_id)
-        .where(store.any_of(log.subject, "ids"), log.operation.in_(_BOOKS), log.outcome == "done")
-        .where(log.reason != "superseded", dropped.is_(None))
+        .where(store.any_of(log.subject, "ids"), log.operation.in_(BOOKING), log.reason != "superseded")
+        .where(sa.or_(log.outcome.in_(_ENDED), log.reason.in_(_UNPAID)))
         .order_by(log.id)
     )
     found: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in await connection.execute(done, {"ids": store.listed(there)}):
+    for row in await connection.execute(done, ids):
         found[row.subject].append(row)
-    return found
+    return {subject: _Past(linked.get(subject), found[subject]) for subject in subjects}
 
 
 def _summed(items: Iterable[Item], now: float, cut: bool) -> Waiting:

@@ -89,7 +89,8 @@ async def customer(
         rows = sa.select(link.c.system, link.c.object_id).where(link.c.canonical_id.in_(accounts)).order_by(*link.c)
         links = tuple((r.system, r.object_id) for r in await connection.execute(rows))
         states = await _states(connection, [*orders, *accounts])
-        secret = set[str]().union(*map(personal, states.values()))
+        corrected = sa.select(correction).where(correction.c.subject.in_(sa.select(about.c.subject)))
+        secret = set[str]().union(*map(personal, states.values()), *map(_personal, await connection.execute(corrected)))
         cases = tuple([_case(r, may_see, secret) for r in await _cases(connection, about)])
         messages = _notes(states, may_see) + await _told(connection, about)
     return Customer(
@@ -110,8 +111,13 @@ async def known_of(store: Store, subjects: Iterable[str]) -> dict[str, set[str]]
         for row in await connection.execute(mine):
             known[row.canonical_id] |= personal(row.state)
         for row in await connection.execute(sa.select(correction).where(correction.c.subject.in_(asked))):
-            known[row.subject] |= personal(nested(row.path, row.becomes))
+            known[row.subject] |= _personal(row)
     return known
+
+
+def _personal(row: Any) -> set[str]:
+    """What is personal in a correction: also what was wrong may be somebody's."""
+    return personal(nested(row.path, row.was)) | personal(nested(row.path, row.becomes))
 
 
 async def _known_as(connection: AsyncConnection, who: str) -> tuple[list[str], list[str]]:

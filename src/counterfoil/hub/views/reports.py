@@ -33,7 +33,7 @@ COUNTED = {
     "order.refunded": "refunded",
     "shipment.dispatched": "dispatched",
 }
-"""Facts counted by day, and their columns."""
+"""Facts counted by day, and their columns: an order the first time it is so, as in `report_orders`, each shipment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,15 @@ async def _report(store: Store, days: int, zone: str) -> Report:
     async with store.read() as connection:
         now = await store.clock(connection)
         since = now - days * DAY
-        quarter = sa.cast(sa.func.floor(event.c.recorded_at / _QUARTER), sa.BigInteger)
-        if store.is_sqlite:  # its older versions have no floor
-            quarter = sa.cast(event.c.recorded_at / _QUARTER, sa.Integer)
         told: defaultdict[tuple[date, str], Counter[str]] = defaultdict(Counter)
         for type_, column in COUNTED.items():
-            counted = sa.select(event.c.source, quarter.label("q"), sa.func.count().label("n"))
-            counted = counted.where(event.c.type == type_, event.c.recorded_at >= since)
-            for r in await connection.execute(counted.group_by(event.c.source, quarter)):
+            times = first_times if type_.startswith("order.") else _times
+            fact = times(type_, since).c
+            quarter = sa.cast(sa.func.floor(fact.at / _QUARTER), sa.BigInteger)
+            if store.is_sqlite:  # its older versions have no floor
+                quarter = sa.cast(fact.at / _QUARTER, sa.Integer)
+            counted = sa.select(fact.source, quarter.label("q"), sa.func.count().label("n"))
+            for r in await connection.execute(counted.group_by(fact.source, quarter)):
                 told[_day(r.q * _QUARTER, zone), r.source][column] += r.n
         taken = await measuring.taken(connection, store, days * DAY, NEWEST)
         opened: Counter[tuple[date, str]] = Counter()
@@ -119,6 +120,27 @@ async def _report(store: Store, days: int, zone: str) -> Report:
         tuple(Day(*place, *(told[place][column] for column in COUNTED.values())) for place in sorted(told)),
         tuple(_kept(name, numbers) for name, numbers in taken.items()),
         tuple(Cause(*place, opened[place], still[place]) for place in sorted(opened)),
+    )
+
+
+def first_times(type_: str, since: float) -> sa.Subquery:
+    """Of each subject its first event of the type, if it was since then: an order that is changed is accepted anew.
+
+    What was before is looked for by subject, one by one: most have nothing there, which their index alone says.
+    """
+    mine, before = event.c, event.alias().c
+    earlier = sa.select(before.id).where(before.subject == mine.subject, before.type == type_)
+    earlier = earlier.where(before.recorded_at < since).limit(1).correlate(event)
+    lately = sa.select(sa.func.min(mine.source).label("source"), sa.func.min(mine.recorded_at).label("at"))
+    lately = lately.where(mine.type == type_, mine.recorded_at >= since).group_by(mine.subject)
+    return lately.having(earlier.scalar_subquery().is_(None)).subquery()
+
+
+def _times(type_: str, since: float) -> sa.Subquery:
+    return (
+        sa.select(event.c.source, event.c.recorded_at.label("at"))
+        .where(event.c.type == type_, event.c.recorded_at >= since)
+        .subquery()
     )
 
 

@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.blueprint import Blueprint
 from counterfoil.hub import measuring
 from counterfoil.hub.availability.publication import STREAM
-from counterfoil.hub.schema import delivery, event, exception, lane, stock
+from counterfoil.hub.schema import delivery, exception, lane, stock
 from counterfoil.hub.store import Store
 from counterfoil.hub.views import money, systems
 from counterfoil.hub.views.cached import shared
 from counterfoil.hub.views.money import Sum
+from counterfoil.hub.views.reports import first_times
 from counterfoil.retail.events import at_utc
 
 HOUR, DAY = 3600.0, 86400.0
@@ -32,7 +33,7 @@ PLACED, ACCEPTED = "order.placed", "order.accepted"
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many since midnight of the shop, and in the last hour; by who told of it."""
+    """How many things for the first time since midnight of the shop, and in the last hour; by who told of it."""
 
     today: int
     last_hour: int
@@ -148,13 +149,11 @@ def midnight(now: float, zone: str) -> float:
 
 
 async def _count(connection: AsyncConnection, type_: str, now: float, begins: float) -> Count:
-    since = min(begins, now - HOUR)
-    of_today = sa.func.sum(sa.case((event.c.recorded_at >= begins, 1), else_=0))
-    lately = sa.func.sum(sa.case((event.c.recorded_at > now - HOUR, 1), else_=0))
+    first = first_times(type_, min(begins, now - HOUR)).c
+    of_today = sa.func.sum(sa.case((first.at >= begins, 1), else_=0))
+    lately = sa.func.sum(sa.case((first.at > now - HOUR, 1), else_=0))
     rows = await connection.execute(
-        sa.select(event.c.source, of_today.label("today"), lately.label("hour"))
-        .where(event.c.type == type_, event.c.recorded_at >= since)
-        .group_by(event.c.source)
+        sa.select(first.source, of_today.label("today"), lately.label("hour")).group_by(first.source)
     )
     told = sorted((r.source, int(r.today), int(r.hour)) for r in rows)
     address = _address("reports", days=1)
