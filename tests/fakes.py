@@ -485,9 +485,13 @@ async def replayed(
 async def assert_one_status(store: Store) -> None:
     """Every delivery has one status, and every place that could tell it says the same (case F13)."""
     deliveries = await rows_of(store, schema.delivery)
-    lanes = {(r["system"], r["stream"], r["key"]): r for r in await rows_of(store, schema.lane)}
-    log = await rows_of(store, schema.delivery_log)
-    still = await rows_of(store, schema.exception, status="open")
+    while True:  # each is read for itself: all are of one moment once nothing has moved in between
+        lanes = {(r["system"], r["stream"], r["key"]): r for r in await rows_of(store, schema.lane)}
+        log = await rows_of(store, schema.delivery_log)
+        still = await rows_of(store, schema.exception, status="open")
+        before, deliveries = deliveries, await rows_of(store, schema.delivery)
+        if before == deliveries:
+            break
 
     unfinished = {d["id"] for d in deliveries}
     waiting = Counter((d["system"], d["stream"], d["key"]) for d in deliveries)

@@ -77,7 +77,7 @@ async def until(what: Callable[[], bool | Awaitable[bool]], limit: float = 30.0)
     """Wait for a condition; fail the test if it does not come true in `limit` seconds."""
     async with asyncio.timeout(limit):
         while True:
-            value = what()
+            value = await asyncio.to_thread(what)  # it may ask a stand-in: the hub goes on meanwhile
             if await value if isinstance(value, Awaitable) else value:
                 return
             await asyncio.sleep(0.05)
