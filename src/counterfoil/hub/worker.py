@@ -285,8 +285,11 @@ class Worker:
         if token := self._probes.pop(closed, ""):
             await systems.end_probe(self.store, closed, token)
 
-    async def _of_paused(self, paused: str, state: Closed, group: list[Work]) -> list[Work]:
+    async def _of_paused(self, paused: str, group: list[Work]) -> list[Work]:
         """What may be done now of an operation that is paused alone: one delivery when it is time to try, else none."""
+        state = (await systems.closed(self.store)).get(paused)
+        if state is None:  # it was opened before these were claimed
+            return group
         one = state.wait <= 0 and not state.probing and await self._take_probe(paused)
         left = group[1:] if one else group
         await lanes.release(self.store, {w.lane: w.token for w in left}, max(state.wait, PAUSED))
@@ -344,8 +347,8 @@ class Worker:
                 await self.carrier.refuse(system, name, group)
                 continue
             tried = probe
-            if (state := closed.get(paused := systems.part(system, name))) is not None:
-                group = await self._of_paused(paused, state, group)
+            if (paused := systems.part(system, name)) in closed:
+                group = await self._of_paused(paused, group)
                 tried = paused
             while group and free > 0:
                 chosen, touched, group = self._choose(operation, group, self._batch(system, operation))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
 from tests.fakes import ERP, SHOP, House, at, failing, hasten, payload, rows_of, subject, until
 
-from counterfoil.hub import exceptions, schema, systems
+from counterfoil.hub import claiming, exceptions, schema, systems
 from counterfoil.hub.contract import ONE_OPERATION, WHOLE_SYSTEM, Kind
 from counterfoil.hub.store import Store
 
@@ -106,6 +109,37 @@ async def test_it_goes_on_where_it_stopped(store: Store, by_hand: bool) -> None:
         await until(all_noted)
     assert (await house.exceptions(), await systems.closed(store)) == ([], {})
     assert {attempt for call in house.shop.calls for attempt in call.attempts} == {1}
+
+
+async def test_who_says_go_on_just_as_it_is_looked_at_does_not_wait_for_the_next_look(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker has read that it is paused, and claims what waits after somebody has had that ended."""
+    house = House(store, FLOWS)
+    refused(house, 0)
+    await house.receive(payload(0))
+    claim, late = claiming.claim, False
+
+    async def claimed_late(*of: Any, **more: Any) -> Any:
+        nonlocal late
+        if not late and of[2] == SHOP and await is_parked(store):
+            late = True
+            await hasten(store)
+        return await claim(*of, **more)
+
+    async with house.working():
+        await until(lambda: is_parked(store))
+        house.shop.always.clear()
+        monkeypatch.setattr(claiming, "claim", claimed_late)
+        async with store.write() as connection:  # in its time, and once more
+            await connection.execute(sa.update(schema.lane).values(due_at=0))
+        store.wake()
+
+        async def noted() -> bool:
+            return house.shop.history == [("note_order", subject(0))]
+
+        await until(noted)
+    assert late
 
 
 async def test_a_refused_key_still_closes_the_system(store: Store) -> None:
