@@ -13,13 +13,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from tests import console_stage
 from tests.browser import chromium
 from tests.console_stage import Stage
 from tests.fakes import House
 
 from counterfoil.hub.store import Store
+
+expect.set_options(timeout=30_000)  # as long as never: a busy machine is slow at showing things
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / ".bench" / "console"

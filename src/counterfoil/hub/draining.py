@@ -29,7 +29,7 @@ SOON = 60.0
 """Seconds to the next try within which something still moves."""
 IDLE = 30.0
 """Seconds after which what is due and in nobody's hand stands still."""
-KEEP = 3.0
+KEEP = 1.0
 """Seconds for which how far it is is told again; longer where it takes its time to say."""
 SHOWN = 86400.0
 """Seconds for which the last drain of a place is shown."""
