@@ -141,7 +141,7 @@ def init(
     except FileExistsError:
         fail(f"{file} is there already. Use another name, or --force to replace it.")
     _print_findings(findings)
-    out.print(f"Wrote {file}. Next: counterfoil doctor -b {file}, then counterfoil run -b {file}", markup=False)
+    out.print(f"Wrote {file}. Next: counterfoil doctor -b {file}, then counterfoil run -b {file}")
     if any(f.mark is Mark.FAILED for findings_ in findings.values() for f in findings_):
         raise typer.Exit(1)
 
@@ -279,9 +279,9 @@ def show(
     if as_json:
         print_json(found)
     elif len(found) > 5:
-        out.print(f"{len(found)} match {key!r}:", markup=False)
+        out.print(f"{len(found)} match {key!r}:")
         for one in found:
-            out.print(f"  {one['subject']}  {one['entries'][-1]['text'] if one['entries'] else ''}", markup=False)
+            out.print(f"  {one['subject']}  {one['entries'][-1]['text'] if one['entries'] else ''}")
     else:
         for one in found:
             _print_timeline(one)

@@ -60,7 +60,7 @@ def show(number: int, blueprint: BlueprintPath = DEFAULT, as_json: AsJson = Fals
         return
     shown = {**row, "at": moment(row["at"]), "detail": _plain(row["detail"])}
     for name, value in shown.items():
-        out.print(f"{name:>8}  {value}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{name:>8}  {value}", highlight=False, soft_wrap=True)
 
 
 @audit_app.command()
@@ -80,7 +80,7 @@ def verify(
     if as_json:
         print_json({"intact": not found.problem, "rows": found.rows, "head": found.head} | _wrong(found))
     elif not found.problem:
-        out.print(f"{found.rows} rows, all as they were written. Head: {found.head}", markup=False, soft_wrap=True)
+        out.print(f"{found.rows} rows, all as they were written. Head: {found.head}", soft_wrap=True)
     if found.problem:
         where = f"row {found.row}: " if found.row is not None else ""
         if as_json:

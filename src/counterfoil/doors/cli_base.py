@@ -43,7 +43,7 @@ INTERRUPTED = 130
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say why on stderr and end."""
-    err.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    err.print(message, style="red", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

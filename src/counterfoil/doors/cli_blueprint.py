@@ -54,7 +54,7 @@ def render_(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror}.")
-    out.print(f"Wrote {output}.", markup=False)
+    out.print(f"Wrote {output}.")
 
 
 async def _measured(store: Store, plan: Blueprint, days: int) -> Measured:
@@ -100,9 +100,9 @@ def check(
 def say(problems: Sequence[Problem], warnings: Sequence[Problem]) -> None:
     """A line for each, or that all is well."""
     for problem in problems:
-        out.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+        out.print(str(problem), style="red", highlight=False, soft_wrap=True)
     for warning in warnings:
-        out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     if not problems:
         out.print("The blueprint is sound.")
 
@@ -167,7 +167,7 @@ def _print_changes(changes: Iterable[Change], otherwise: str = "Nothing differs.
     styles = {"added": "green", "removed": "red", "changed": "yellow"}
     lines = [(change, styles[change.how]) for change in changes]
     for change, style in lines:
-        out.print(str(change), style=style, markup=False, highlight=False, soft_wrap=True)
+        out.print(str(change), style=style, highlight=False, soft_wrap=True)
     if not lines:
         out.print(otherwise)
 
@@ -194,7 +194,7 @@ def propose(
     _print_changes(done.changes, "This is the blueprint in force: there is nothing to propose.")
     if done.number:
         needs = f"A second person approves it: counterfoil blueprint approve {done.number} -b {blueprint} --who NAME"
-        out.print(f"Change {done.number} is proposed.", markup=False)
+        out.print(f"Change {done.number} is proposed.")
         out.print(needs if done.needing else "It needs nobody's approval: start the hub with it.", soft_wrap=True)
 
 
@@ -212,7 +212,7 @@ def approve(number: int, who: Who, blueprint: BlueprintPath = DEFAULT, as_json: 
         print_json({"change": number, "approved_by": who.strip(), "changes": [_change(c) for c in changes]})
         return
     _print_changes(changes)
-    out.print(f"Change {number} is approved. Start the hub with that blueprint to put it in force.", markup=False)
+    out.print(f"Change {number} is approved. Start the hub with that blueprint to put it in force.")
 
 
 def _replace(file: Path, text: str) -> None:

@@ -50,7 +50,7 @@ def correct(
         print_json({"changes": changes, "alike": done.alike, "done": done.done, "left": done.left, **told})
         return
     for path, (was, becomes) in done.changes.items():
-        out.print(f"{path}: {was!r} becomes {becomes!r}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{path}: {was!r} becomes {becomes!r}", highlight=False, soft_wrap=True)
     if dry_run:
         count = 1 + (len(done.alike) if all_alike else 0)
         others = "" if all_alike or not done.alike else f" It fits {len(done.alike)} more like it (--all-alike)."

@@ -131,7 +131,7 @@ def exceptions_show(number: int, blueprint: BlueprintPath = DEFAULT, as_json: As
         ("technical", row["technical"]),
     ):
         if value:
-            out.print(f"{label:>10}  {value}", markup=False, highlight=False)
+            out.print(f"{label:>10}  {value}", highlight=False)
 
 
 # --- acts ---------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def _act(
                 else:
                     row = await exceptions.act(store, number, status, who, note)
                 if not as_json:
-                    out.print(f"{number}: {DONE[status]} ({row['subject']})", markup=False)
+                    out.print(f"{number}: {DONE[status]} ({row['subject']})")
             closed = exceptions.Closed(wanted, [])
         else:
             with progress() as bars:
@@ -175,7 +175,7 @@ def _act(
                 closed = await exceptions.in_bulk(store, wanted, status, who, note, tick)
             if not as_json:
                 before = f"; {len(closed.closed_before)} were closed meanwhile" if closed.closed_before else ""
-                out.print(f"{len(closed.done)} of {len(wanted)}: {DONE[status]}{before}", markup=False)
+                out.print(f"{len(closed.done)} of {len(wanted)}: {DONE[status]}{before}")
         if as_json:
             print_json({"act": status, "done": closed.done, "closed_before": closed.closed_before})
 
@@ -190,7 +190,7 @@ async def _say(store: Store, wanted: list[int], as_json: bool) -> None:
         print_json({"would": [{n: row[n] for n in names} for row in rows], "at_stake": dict(stakes)})
         return
     for row in rows[:10]:
-        out.print(f"{row['id']}: {row['subject']}: {row['message']}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{row['id']}: {row['subject']}: {row['message']}", highlight=False, soft_wrap=True)
     if len(rows) > 10:
         out.print(f"… and {len(rows) - 10} more")
     out.print(f"{len(rows)} exceptions, {in_words(stakes) or 'no money'} at stake. Nothing was changed.")
@@ -282,7 +282,7 @@ def acknowledge(numbers: Annotated[list[int], typer.Argument()], blueprint: Blue
     async def act(store: Store, _: Blueprint) -> None:
         for number in numbers:
             await exceptions.acknowledge(store, number, getpass.getuser())
-            out.print(f"{number}: taken on by {getpass.getuser()}", markup=False)
+            out.print(f"{number}: taken on by {getpass.getuser()}")
 
     with_store(blueprint, act)
 
@@ -322,7 +322,7 @@ def add_row(
     if as_json:
         print_json({"row": fix.row, "alike": fix.alike, "change": change, "needs": needs})
         return
-    out.print(fix.text, markup=False, highlight=False, end="")
+    out.print(fix.text, highlight=False, end="")
     if fix.proposal is None:
         out.print(f"It would be proposed for {len(fix.alike)} exceptions. Nothing was changed.")
         return
@@ -348,4 +348,4 @@ def link(
         return await fixing.link_record(store, number, record, getpass.getuser(), note)
 
     row = with_store(blueprint, act)
-    out.print(f"{number}: {row['subject']} is {row['system']} {record}; will be tried again", markup=False)
+    out.print(f"{number}: {row['subject']} is {row['system']} {record}; will be tried again")

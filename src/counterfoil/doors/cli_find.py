@@ -57,7 +57,7 @@ def _print(group: search.Group) -> None:
         table.add_row(line.subject, line.title, why, line.stage, facts, str(line.exceptions_open or ""))
     out.print(table)
     if group.after:
-        out.print(f"There are more: --thing {group.thing} --after '{group.after}'", markup=False)
+        out.print(f"There are more: --thing {group.thing} --after '{group.after}'")
 
 
 def add_to(app: typer.Typer) -> None:

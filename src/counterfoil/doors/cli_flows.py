@@ -91,7 +91,7 @@ def pause(
     elif in_hand is None:
         out.print(f"{place} is paused already; `counterfoil flows` says since when and by whom.")
     else:
-        out.print(f"Paused: {place}. What stands still: {', '.join(operations) or 'decoding'}.", markup=False)
+        out.print(f"Paused: {place}. What stands still: {', '.join(operations) or 'decoding'}.")
         if in_hand:
             out.print(f"{in_hand} deliveries are being made at this moment and end as they would.")
 
@@ -138,10 +138,10 @@ def drain(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(f"{found.done} of {found.total} done, {found.left} left, {found.failed} tries failed.", markup=False)
+        out.print(f"{found.done} of {found.total} done, {found.left} left, {found.failed} tries failed.")
         for one in found.waiting:
             until = f" (until {moment(one.until)})" if one.until else ""
-            out.print(f"  {one.words}{until}", markup=False, soft_wrap=True)
+            out.print(f"  {one.words}{until}", soft_wrap=True)
     if found.state == "still":
         raise typer.Exit(1)
 

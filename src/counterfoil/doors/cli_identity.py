@@ -70,7 +70,7 @@ def find_duplicates(
 
 def _print_duplicates(found: Found, csv: Path | None) -> None:
     if not found.groups:
-        out.print(f"None of the {found.read} {found.what} of {found.system} stand there twice.", markup=False)
+        out.print(f"None of the {found.read} {found.what} of {found.system} stand there twice.")
         return
     table = Table("why", "by", "records (links; orders)", title=f"{found.what} of {found.system}", title_justify="left")
     for group in found.groups[:SHOWN]:
@@ -82,12 +82,12 @@ def _print_duplicates(found: Found, csv: Path | None) -> None:
         table.add_row(group.reason.replace("_", " "), group.by, "\n".join(records))
     out.print(table)
     if len(found.groups) > SHOWN:
-        out.print(f"… and {len(found.groups) - SHOWN} more groups.", markup=False)
-    out.print(f"{len(found.groups)} groups of {len(found.things)} records, out of {found.read}.", markup=False)
+        out.print(f"… and {len(found.groups) - SHOWN} more groups.")
+    out.print(f"{len(found.groups)} groups of {len(found.things)} records, out of {found.read}.")
     if csv is None:
-        out.print("--csv list.csv has all of them, with names and addresses.", markup=False)
+        out.print("--csv list.csv has all of them, with names and addresses.")
     else:
-        out.print(f"Wrote {csv}.", markup=False)
+        out.print(f"Wrote {csv}.")
 
 
 @identity_app.command("show")
@@ -184,13 +184,13 @@ def _do(
         print_json({**done.as_dict(), "written": write})
         return
     words = "into" if done.act == "merged" else "from"
-    out.print(f"{done.canonical_id} {'is' if write else 'would be'} {done.act} {words} {done.other}.", markup=False)
+    out.print(f"{done.canonical_id} {'is' if write else 'would be'} {done.act} {words} {done.other}.")
     for change in done.changes:
-        out.print(f"  {change}", markup=False)
+        out.print(f"  {change}")
     for change in done.left:
-        out.print(f"  left as it is now, as it was changed since: {change}", markup=False)
+        out.print(f"  left as it is now, as it was changed since: {change}")
     if not write:
-        out.print("Nothing was changed. --write does it.", markup=False)
+        out.print("Nothing was changed. --write does it.")
 
 
 def _declared(plan: Blueprint, system: str) -> None:

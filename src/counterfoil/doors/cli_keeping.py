@@ -98,7 +98,7 @@ def restore(
         print_json(done)
         return
     if done.get("replaced"):
-        out.print(f"The store that was there is kept as {done['replaced']}.", markup=False, soft_wrap=True)
+        out.print(f"The store that was there is kept as {done['replaced']}.", soft_wrap=True)
     if "rows" in done:
         _table("would be restored", done["rows"])
     if done.get("reads_from"):

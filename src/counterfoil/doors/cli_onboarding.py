@@ -136,13 +136,13 @@ def _print_link(found: Linked, review: Path | None) -> None:
             shown.add_row(*(row[c] for c in ("what", "reason", "by", "key", found.erp, found.shop)))
         out.print(shown)
         if len(rows) > SHOWN:
-            out.print(f"… and {len(rows) - SHOWN} more: --review list.csv has them all.", markup=False)
+            out.print(f"… and {len(rows) - SHOWN} more: --review list.csv has them all.")
     if review is not None:
-        out.print(f"Wrote {len(rows)} rows to {review}.", markup=False)
+        out.print(f"Wrote {len(rows)} rows to {review}.")
     if found.written is not None:
-        out.print(f"Wrote {found.written} links.", markup=False)
+        out.print(f"Wrote {found.written} links.")
     else:
-        out.print("Nothing was changed. --write links what was matched, and keeps what was decided.", markup=False)
+        out.print("Nothing was changed. --write links what was matched, and keeps what was decided.")
 
 
 def import_(
@@ -176,12 +176,12 @@ def import_(
             f"{{on: order.history, from: {system}, do: odoo.import_order, on_exception: pass}}."
         )
     if not as_json:
-        out.print(f"{found['orders']} orders of {system} from {found['since']} to {found['until']}.", markup=False)
+        out.print(f"{found['orders']} orders of {system} from {found['since']} to {found['until']}.")
     if not found["orders"] or not confirmed("Take them in?", yes):
         if as_json:
             print_json(found)
         elif found["orders"]:
-            out.print("Nothing was changed. --yes takes them in.", markup=False)
+            out.print("Nothing was changed. --yes takes them in.")
         return
 
     async def take(store: Store, plan: Blueprint, made: Mapping[str, Connector]) -> int:
@@ -198,11 +198,9 @@ def import_(
     if as_json:
         print_json(found)
     elif found["taken_in"]:
-        out.print(
-            f"{found['taken_in']} taken in. The running hub imports them; see `counterfoil status`.", markup=False
-        )
+        out.print(f"{found['taken_in']} taken in. The running hub imports them; see `counterfoil status`.")
     else:
-        out.print("All of them were taken in before. --again takes them in once more.", markup=False)
+        out.print("All of them were taken in before. --again takes them in once more.")
 
 
 def _with_history(connector: Connector, system: str) -> HasHistory:
@@ -237,11 +235,11 @@ def publish(
     if as_json:
         print_json(asdict(done))
     elif dry_run:
-        out.print(f"{done.known} {what} are known; they would be read again.", markup=False)
+        out.print(f"{done.known} {what} are known; they would be read again.")
     else:
         told = "" if done.told_again is None else f", {done.told_again} are told again"
         words = f"{done.read_anew} were news{told}. The running hub tells {system}; see `counterfoil status`."
-        out.print(words, markup=False)
+        out.print(words)
 
 
 def listing(system: Shop, blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
@@ -257,7 +255,7 @@ def listing(system: Shop, blueprint: BlueprintPath = DEFAULT, as_json: AsJson = 
     if not known:
         fail(f"No product is known yet. The running hub reads them; or: counterfoil publish {system} products.")
     if not found:
-        out.print(f"All {known} products can be sold on {system}.", markup=False)
+        out.print(f"All {known} products can be sold on {system}.")
         return
     _print_unlisted(system, known, found)
 
@@ -269,7 +267,7 @@ def _print_unlisted(system: str, known: int, found: Sequence[Unlisted]) -> None:
         table.add_row(one.product, one.name, "\n".join(lines))
     out.print(table)
     whole = sum(one.whole for one in found)
-    out.print(f"{whole} of {known} products cannot be sold, {len(found) - whole} only in part.", markup=False)
+    out.print(f"{whole} of {known} products cannot be sold, {len(found) - whole} only in part.")
 
 
 def add_to(app: typer.Typer) -> None:

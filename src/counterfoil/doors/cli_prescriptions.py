@@ -100,9 +100,9 @@ def prescriptions_show(
         print_json({**asdict(record), "fields": dict(said.values), "document": document})
         return
     for label, value in {"order": record.number, "lines": ", ".join(record.lines), "state": record.state}.items():
-        out.print(f"{label:>20}  {value}", markup=False, highlight=False)
+        out.print(f"{label:>20}  {value}", highlight=False)
     for label, value in said.values.items():
-        out.print(f"{label:>20}  {value}", markup=False, highlight=False)
+        out.print(f"{label:>20}  {value}", highlight=False)
     if document:
         out.print(f"{'document':>20}  {said.media}, {len(said.content)} bytes{f', in {file}' if file else ''}")
 
@@ -136,7 +136,7 @@ def _decided(blueprint: Path, as_json: bool, id_: str, role: str, who: str, why:
     if as_json:
         print_json(asdict(record))
     else:
-        out.print(f"{record.id}: {record.state} (order {record.number})", markup=False)
+        out.print(f"{record.id}: {record.state} (order {record.number})")
 
 
 @prescriptions_app.command("new-key")

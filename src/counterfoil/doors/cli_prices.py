@@ -75,7 +75,7 @@ def rollback(
         if as_json:
             print_json(found)
         elif planned:
-            out.print("Nothing was changed. --yes does it.", markup=False)
+            out.print("Nothing was changed. --yes does it.")
         return
 
     async def act(store: Store, plan: Blueprint) -> int:
@@ -97,7 +97,7 @@ def rollback(
     else:
         left = len(planned) - found["restated"]
         more = f" {left} changed meanwhile and were left alone." if left else ""
-        out.print(f"{found['restated']} products are told at their earlier prices.{more}", markup=False)
+        out.print(f"{found['restated']} products are told at their earlier prices.{more}")
 
 
 def _only(now: Product, back: Product, skus: frozenset[str]) -> Product:
@@ -125,4 +125,4 @@ def _print(moved: list[Mapping[str, str]], products: int) -> None:
         table.add_row(row["sku"], row["now"], row["then"])
     out.print(table)
     if len(moved) > SHOWN:
-        out.print(f"and {len(moved) - SHOWN} more; --json lists them all", markup=False)
+        out.print(f"and {len(moved) - SHOWN} more; --json lists them all")

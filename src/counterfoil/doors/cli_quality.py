@@ -63,7 +63,7 @@ def quality_(
 
 def _print(products: int, found: list[Found]) -> None:
     if not found:
-        out.print(f"{products} products: nothing found.", markup=False)
+        out.print(f"{products} products: nothing found.")
         return
     counts = Counter(one.check for one in found)
     table = Table("check", "found", "such as", title=f"{products} products", title_justify="left")
@@ -72,7 +72,7 @@ def _print(products: int, found: list[Found]) -> None:
         table.add_row(WORDS[check], str(count), "\n".join(some))
     out.print(table)
     if len(found) > SHOWN:
-        out.print("--csv FILE writes all of it.", markup=False)
+        out.print("--csv FILE writes all of it.")
 
 
 def add_to(app: typer.Typer) -> None:

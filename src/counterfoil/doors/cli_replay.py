@@ -76,7 +76,7 @@ def replay_(
         if as_json:
             print_json(found)
         elif planned.deliveries:
-            out.print("Nothing was changed. --yes replays them.", markup=False)
+            out.print("Nothing was changed. --yes replays them.")
         return
 
     async def act(store: Store, plan: Blueprint, made: Mapping[str, Connector]) -> replays.Job:
@@ -97,7 +97,7 @@ def replay_(
     if as_json:
         print_json(found)
     else:
-        out.print(f"{done.deliveries} deliveries queued; the running hub carries them out.", markup=False)
+        out.print(f"{done.deliveries} deliveries queued; the running hub carries them out.")
 
 
 def replays_(
@@ -159,7 +159,7 @@ def _print_plan(planned: Plan) -> None:
     out.print(table)
     if planned.sample:
         more = " …" if len(planned.sample) == replay.SAMPLE else ""
-        out.print(f"About: {', '.join(planned.sample)}{more}", markup=False)
+        out.print(f"About: {', '.join(planned.sample)}{more}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -132,17 +132,15 @@ def _answer(answer: Answer) -> dict[str, Any]:
 def _print(found: Mapping[str, Any]) -> None:
     as_of = moment(found["as_of"] and datetime.fromisoformat(found["as_of"]).timestamp())
     late = f", longer ago than {found['stale_after']}" if found["stale"] else ""
-    out.print(
-        f"The ERP's stock was last read {as_of}{late}." if as_of else "The ERP's stock was never read.", markup=False
-    )
+    out.print(f"The ERP's stock was last read {as_of}{late}." if as_of else "The ERP's stock was never read.")
     for name, one in found["channels"].items():
         more = f", and {one['beyond']} beyond stock" if one["beyond"] else ""
         there = f" for collection in {found['place']}" if found["place"] else ""
-        out.print(f"\n{name}: {one['units']} of {found['sku']} may be sold{there}{more} ({one['state']})", markup=False)
+        out.print(f"\n{name}: {one['units']} of {found['sku']} may be sold{there}{more} ({one['state']})")
         if one["told"] != one["units"]:
-            out.print(f"Its own stock number says {one['told']}.", markup=False)
+            out.print(f"Its own stock number says {one['told']}.")
         for at, units in one["pickup"].items():
-            out.print(f"For collection in {at}: {units}.", markup=False)
+            out.print(f"For collection in {at}: {units}.")
         for part in one["parts"]:
             title = f"{part['sku']}, {part['in_one']} in each" if found["bundle"] else ""
             table = Table("how it came about", "by", "left", title=title or None, title_justify="left")

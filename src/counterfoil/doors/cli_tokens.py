@@ -51,8 +51,8 @@ def add(
     if as_json:
         print_json({"id": id_, "token": token, "channel": channel, "scopes": sorted(set(scope)), "rate": limit})
         return
-    out.print(token, markup=False, soft_wrap=True)
-    out.print(f"This is token {id_}. Keep it now: it is not shown again.", markup=False, soft_wrap=True)
+    out.print(token, soft_wrap=True)
+    out.print(f"This is token {id_}. Keep it now: it is not shown again.", soft_wrap=True)
 
 
 @tokens_app.command("list")

@@ -76,4 +76,4 @@ def _ended(blueprint: Path, id_: str, keep: bool, who: str, why: str, as_json: b
     if as_json:
         print_json({"id": id_, "state": standing.row.state, "charged": settled})
     else:
-        out.print(f"{id_}: {standing.row.state}{f', {settled} charged' if settled else ''}", markup=False)
+        out.print(f"{id_}: {standing.row.state}{f', {settled} charged' if settled else ''}")

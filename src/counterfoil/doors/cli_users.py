@@ -53,7 +53,7 @@ def add(
     if as_json:
         print_json({"id": id_, "login": login.strip().casefold(), "roles": sorted(set(role))})
     else:
-        out.print(f"{login} can sign in as {', '.join(sorted(set(role)))}.", markup=False)
+        out.print(f"{login} can sign in as {', '.join(sorted(set(role)))}.")
 
 
 @users_app.command("list")
@@ -75,7 +75,7 @@ def list_(blueprint: BlueprintPath = DEFAULT, as_json: AsJson = False) -> None:
 def roles(login: Login, role: Roles, blueprint: BlueprintPath = DEFAULT) -> None:
     """Say what somebody is from now on; they are signed out everywhere."""
     _done(blueprint, lambda store: users.set_roles(store, login, role, getpass.getuser()))
-    out.print(f"{login} is {', '.join(sorted(set(role)))}.", markup=False)
+    out.print(f"{login} is {', '.join(sorted(set(role)))}.")
 
 
 @users_app.command()
@@ -83,21 +83,21 @@ def password(login: Login, blueprint: BlueprintPath = DEFAULT) -> None:
     """Give somebody a new password; they are signed out everywhere, and their tokens end."""
     new = _password()
     _done(blueprint, lambda store: users.set_password(store, login, new, getpass.getuser()))
-    out.print(f"{login} has a new password.", markup=False)
+    out.print(f"{login} has a new password.")
 
 
 @users_app.command()
 def disable(login: Login, blueprint: BlueprintPath = DEFAULT) -> None:
     """They cannot sign in any more, are signed out everywhere, and their tokens do not work."""
     _done(blueprint, lambda store: users.disable(store, login, getpass.getuser()))
-    out.print(f"{login} is disabled.", markup=False)
+    out.print(f"{login} is disabled.")
 
 
 @users_app.command()
 def enable(login: Login, blueprint: BlueprintPath = DEFAULT) -> None:
     """They can sign in again."""
     _done(blueprint, lambda store: users.enable(store, login, getpass.getuser()))
-    out.print(f"{login} can sign in again.", markup=False)
+    out.print(f"{login} can sign in again.")
 
 
 @tokens_app.command("add")
@@ -119,8 +119,8 @@ def add_token(
     if as_json:
         print_json({"id": id_, "token": token, "login": login, "rights": sorted(set(right)), "lasts": seconds})
         return
-    out.print(token, markup=False, soft_wrap=True)
-    out.print(f"This is token {id_} of {login}. Keep it now: it is not shown again.", markup=False, soft_wrap=True)
+    out.print(token, soft_wrap=True)
+    out.print(f"This is token {id_} of {login}. Keep it now: it is not shown again.", soft_wrap=True)
 
 
 @tokens_app.command("list")
