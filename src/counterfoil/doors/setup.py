@@ -183,7 +183,7 @@ async def ensure_webhooks(blueprint: Blueprint, system: str, renew: bool, out: C
             raise SetupError(f"{system!r} is not a shop with webhooks in this blueprint.")
         assert blueprint.public_url is not None
         changed = await connector.ensure_webhooks(blueprint.public_url, renew=renew)
-        out.print(f"made: {', '.join(changed)}" if changed else "all webhooks stand and are active", markup=False)
+        out.print(f"made: {', '.join(changed)}" if changed else "all webhooks stand and are active")
     except Failure as failure:
         raise SetupError(f"{failure.outcome.message}\n{failure.outcome.suggestion}") from failure
     finally:

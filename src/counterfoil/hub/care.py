@@ -7,8 +7,7 @@ open the system's feeds are polled often enough for the tightest promise of its 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
+import functools
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import exceptions, looks, receipts, schedule, tracing
+from counterfoil.hub import exceptions, looks, schedule, tracing
 from counterfoil.hub.contract import Connector, Failure, Finding, Kind, Mark, Outcome
 from counterfoil.hub.schema import cursor, exception
 from counterfoil.hub.store import Store
@@ -43,28 +42,26 @@ async def care_once(
 
     `hurry` is how many seconds may lie between two polls while something is ill. Raises what the store raised.
     """
-    token = secrets.token_hex(8)
-    if await receipts.begin_poll(store, system, schedule.CARE, token, turn) is None:
-        return None
-    found: list[Finding] | None = None
-    try:
-        async with schedule.renewed(store, system, schedule.CARE, token, turn):
-            with tracing.asking("care", system):
-                found = await connector.care()
-    except Failure as failure:  # out of reach, or its key is refused: poll and operations say so already
-        log.warning("care failed", system=system, reason=failure.outcome.reason)
-    except Exception as error:
-        log.error("care broke", system=system, error=type(error).__name__, detail=str(error)[:200], exc_info=True)
-        remedy = "Report it with what the log says of it; polls and webhooks go on meanwhile."
-        found = [Finding("care", Mark.FAILED, "Counterfoil failed at looking after this system.", remedy)]
-    finally:
-        with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
-            ok = found is not None
-            await asyncio.shield(receipts.end_poll(store, system, schedule.CARE, token, every, ok=ok))
+    look = functools.partial(_look, system, connector)
+    found = await schedule.in_turn(store, (system, schedule.CARE), look, every, turn)
     if found is not None:
         await _note(store, system, found, owner, hurry)
         await looks.keep_if_new(store, system, schedule.CARE, found)
     return found
+
+
+async def _look(system: str, connector: Connector) -> list[Finding] | None:
+    """What its care finds; None where it is out of reach."""
+    try:
+        with tracing.asking(schedule.CARE, system):
+            return await connector.care()
+    except Failure as failure:  # out of reach, or its key is refused: poll and operations say so already
+        log.warning("care failed", system=system, reason=failure.outcome.reason)
+        return None
+    except Exception as error:
+        log.error("care broke", system=system, error=type(error).__name__, detail=str(error)[:200], exc_info=True)
+        remedy = "Report it with what the log says of it; polls and webhooks go on meanwhile."
+        return [Finding("care", Mark.FAILED, "Counterfoil failed at looking after this system.", remedy)]
 
 
 async def _note(store: Store, system: str, found: list[Finding], owner: str, hurry: float | None) -> None:

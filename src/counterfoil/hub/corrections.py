@@ -7,8 +7,7 @@ As soon as the home system says something else it has ended, in the transaction 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,19 +17,11 @@ from counterfoil.hub.access import audit
 from counterfoil.hub.schema import correction, object_
 from counterfoil.hub.store import Store
 from counterfoil.retail import editable
+from counterfoil.retail.editable import Changes
 
 WHO = "counterfoil"
 OVERTAKEN = "the source says something else"
 _OPEN = correction.c.ended_at.is_(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """`was` is what the home system says at the path."""
-
-    path: str
-    was: str
-    becomes: str
 
 
 def home_of(subject: str) -> tuple[str, str, str]:
@@ -44,23 +35,23 @@ def exist_for(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return sa.exists().where(correction.c.subject == subject, _OPEN)
 
 
-async def in_force(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, list[Correction]]:
+async def in_force(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, Changes]:
     """Those of each subject; who has none is absent."""
-    found: dict[str, list[Correction]] = defaultdict(list)
+    found: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     mine = sa.select(correction).where(correction.c.subject.in_(sorted(subjects)), _OPEN).order_by(correction.c.id)
     for row in await connection.execute(mine):
-        found[row.subject].append(Correction(row.path, row.was, row.becomes))
+        found[row.subject][row.path] = (row.was, row.becomes)
     return dict(found)
 
 
-def applied(subject: str, source: str, data: Mapping[str, Any], mine: Sequence[Correction]) -> dict[str, Any]:
+def applied(subject: str, source: str, data: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """An event's data with the corrections that fit.
 
     What it says of the time `before` a change stays: whether the system was told the corrected value by then is not
     known, and a value that seems unchanged is not written.
     """
     system, kind, _ = home_of(subject)
-    said, changes = dict(data), {c.path: (c.was, c.becomes) for c in mine}
+    said = dict(data)
     for name in (kind, *(("state",) if source == system else ())):
         if isinstance(said.get(name), Mapping):
             said[name] = editable.fitting(kind, said[name], changes)
@@ -95,7 +86,7 @@ async def end(connection: AsyncConnection, store: Store, ids: Collection[int], w
 async def save(
     connection: AsyncConnection,
     store: Store,
-    changes: Mapping[int, Mapping[str, tuple[str, str]]],
+    changes: Mapping[int, Changes],
     subjects: Mapping[int, str],
     who: str,
     why: str,

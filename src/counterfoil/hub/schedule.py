@@ -34,24 +34,24 @@ T = TypeVar("T")
 
 
 async def in_turn(
-    store: Store, place: tuple[str, str], work: Callable[[], Awaitable[T]], every: float, turn: float = TURN
+    store: Store, place: tuple[str, str], work: Callable[[], Awaitable[T | None]], every: float, turn: float = TURN
 ) -> T | None:
     """Do `work` if it is due at `place` (system, name), and make it due again in `every` seconds, or in `AGAIN` if that
-    is sooner and it was not done.
+    is sooner and it was not done: it was cut off, raised, or gave None.
 
     None if it is not due, or somebody else's turn. Raises what `work` and the store raised.
     """
     token = secrets.token_hex(8)
     if await receipts.begin_poll(store, *place, token, turn) is None:
         return None
-    done = False
+    result: T | None = None
     try:
         async with renewed(store, *place, token, turn):
             result = await work()
-            done = True
         return result
     finally:
         with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
+            done = result is not None
             again = every if done else min(every, AGAIN)
             await asyncio.shield(receipts.end_poll(store, *place, token, again, ok=done))
 

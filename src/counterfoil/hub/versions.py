@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from counterfoil.hub import exceptions, receipts, schedule, tracing
+from counterfoil.hub import exceptions, schedule, tracing
 from counterfoil.hub.contract import Connector, Failure, Kind, Outcome, Release, TellsVersions
 from counterfoil.hub.schema import cursor, system_version
 from counterfoil.hub.store import Store
@@ -31,8 +30,6 @@ log = structlog.get_logger()
 
 EVERY = 3600.0
 """Seconds between two questions."""
-AGAIN = 300.0
-"""Seconds until a system is asked again that did not answer."""
 KEPT = 10
 """Versions of one product that are known, the newest first."""
 LONGEST = 100
@@ -163,20 +160,8 @@ async def ask_in_turn(
     """Ask if it is due and our turn; what changed, else None. Raises what the store raised."""
     if not isinstance(connector, TellsVersions):
         return None
-    token = secrets.token_hex(8)
-    if await receipts.begin_poll(store, system, schedule.VERSIONS, token, turn) is None:
-        return None
-    found: list[str] | None = None
-    try:
-        async with schedule.renewed(store, system, schedule.VERSIONS, token, turn):
-            found = await _ask(store, system, connector, owner)
-    finally:
-        with contextlib.suppress(OSError, sa.exc.SQLAlchemyError):  # then the turn runs out by itself
-            again = AGAIN if found is None else EVERY
-            await asyncio.shield(
-                receipts.end_poll(store, system, schedule.VERSIONS, token, again, ok=found is not None)
-            )
-    return found
+    ask = functools.partial(_ask, store, system, connector, owner)
+    return await schedule.in_turn(store, (system, schedule.VERSIONS), ask, EVERY, turn)
 
 
 async def hurry(store: Store, system: str = "") -> None:

@@ -22,11 +22,10 @@ from counterfoil.processes.stock import Rules
 from counterfoil.retail import editable
 from counterfoil.retail.availability import UNIT, in_units
 from counterfoil.retail.bundles import explode
+from counterfoil.retail.editable import Changes
 from counterfoil.retail.events import Event, at_utc
 from counterfoil.retail.order import Order
 
-Changes = Mapping[str, tuple[str, str]]
-"""By path: what the home system says, and what is told in its place."""
 RESERVATION = "reservation"
 """The field of an order's own that names what was held for it."""
 
@@ -240,7 +239,7 @@ class _Turn:
 async def _corrected_skus(connection: AsyncConnection, subjects: Collection[str]) -> dict[str, Changes]:
     """What persons have corrected of the SKUs of these orders."""
     found = {
-        subject: {c.path: (c.was, c.becomes) for c in mine if editable.pattern("order", c.path) == "lines.*.sku"}
+        subject: {path: each for path, each in mine.items() if editable.pattern("order", path) == "lines.*.sku"}
         for subject, mine in (await corrections.in_force(connection, subjects)).items()
     }
     return {subject: changes for subject, changes in found.items() if changes}

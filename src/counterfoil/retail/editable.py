@@ -21,6 +21,8 @@ from counterfoil.retail.entity import Entity
 from counterfoil.retail.order import Order
 from counterfoil.retail.party import Account, Address
 
+Changes = Mapping[str, tuple[str, str]]
+"""By path: what the home system says, and what is told in its place."""
 LONGEST = 500
 """Characters of a value."""
 
@@ -66,7 +68,7 @@ def values(kind: str, state: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def corrected(kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def corrected(kind: str, state: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """A copy of the state with each value that is the first of its pair replaced by the second."""
     now = copy.deepcopy(dict(state))
     for path, place, key in list(_places(kind, now)):
@@ -76,7 +78,7 @@ def corrected(kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[s
     return now
 
 
-def fitting(kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def fitting(kind: str, state: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """As `corrected`, without the changes with which the thing would be none by the retail model."""
     now = corrected(kind, state, changes)
     if _is_whole(kind, now) or not _is_whole(kind, state):
@@ -107,9 +109,7 @@ def _fits(pattern: str, path: str) -> bool:
     return re.fullmatch(wanted, path) is not None
 
 
-def alike(
-    kind: str, state: Mapping[str, Any], changes: Mapping[str, tuple[str, str]], of: Mapping[str, Any]
-) -> dict[str, tuple[str, str]]:
+def alike(kind: str, state: Mapping[str, Any], changes: Changes, of: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The changes `of` one thing in the state of another, by its own paths; {} where one of them has no place there.
 
     A line is changed where it is of the same product: what is wrong of one may be right of another.

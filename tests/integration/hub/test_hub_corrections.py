@@ -19,7 +19,6 @@ from tests.picky import RIGHT, STREET, WRONG, refusing
 from counterfoil.blueprint import Retention
 from counterfoil.hub import corrections, exceptions, retention, schema
 from counterfoil.hub.contract import done, rejected
-from counterfoil.hub.corrections import Correction
 from counterfoil.hub.exceptions import NotOpen, correcting
 from counterfoil.hub.store import Store
 from counterfoil.hub.views import journey, people
@@ -199,7 +198,7 @@ def test_one_that_fits_no_more_is_not_told() -> None:
     state = decode_order("shop", payload(1)).model_dump(mode="json")
     state["rates"] = [{"code": "1", "percent": "0"}]
     state["lines"][0]["taxes"] = [{"code": "1", "amount": "0.00 EUR"}]
-    mine = [Correction("lines.1.taxes.0.code", "1", "2"), Correction(STREET, WRONG, RIGHT)]  # the rate 2 has gone
+    mine = {"lines.1.taxes.0.code": ("1", "2"), STREET: (WRONG, RIGHT)}  # the rate 2 has gone
     said = corrections.applied(subject(1), "shop", {"order": state, "state": state}, mine)
     told = [(said[name]["lines"][0]["taxes"][0]["code"], said[name]["billing"]["street"]) for name in said]
     assert told == [("1", RIGHT)] * 2

@@ -114,7 +114,7 @@ async def test_one_that_does_not_answer_is_no_outage_and_is_known_as_before(stor
     assert ([str(v) for v in found.versions], found.closed, found.problems) == (["Odoo 19.0"], {}, ())
     (turn,) = await rows_of(store, schema.cursor)
     async with store.read() as connection:
-        assert turn["next_at"] <= await store.clock(connection) + versions.AGAIN, "asked again soon"
+        assert turn["next_at"] <= await store.clock(connection) + schedule.AGAIN, "asked again soon"
 
 
 async def test_a_hub_that_starts_asks_at_once_and_then_once_an_hour(store: Store) -> None:

@@ -22,15 +22,10 @@ SIZE = 50
 ROOT = html.ROOT
 
 
-def _place(opened: Page) -> int:
-    text = opened.asked("from")
-    return int(text) if text.isdigit() and len(text) < 10 else 0
-
-
 @page("/exceptions")
 async def groups(opened: Page) -> None:
     """What is open, by likeness."""
-    visit, owner, outcome, offset = opened.visit, opened.asked("owner"), opened.asked("outcome"), _place(opened)
+    visit, owner, outcome, offset = opened.visit, opened.asked("owner"), opened.asked("outcome"), opened.place()
     opened.heading(words.EXCEPTIONS, words.EXCEPTIONS_ABOUT)
     Part(opened, html.owners(desk_acts.owners(visit.desk), owner, outcome))
     shown = Part(opened, await _groups(opened, visit.person, owner, outcome, offset))
@@ -70,7 +65,7 @@ class Alike:
 @page("/exceptions/alike/{likeness}")
 async def alike(opened: Page) -> None:
     """Those of one likeness: try one, then all."""
-    state = Alike(opened, opened.asked("likeness"), opened.asked("owner"), _place(opened))
+    state = Alike(opened, opened.asked("likeness"), opened.asked("owner"), opened.place())
     person = opened.visit.person
     await state.read(person)
     back = link(ROOT, words.EXCEPTIONS)

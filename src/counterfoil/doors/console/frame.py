@@ -63,6 +63,11 @@ class Page:
         """A parameter of the address: of its path, or of its query."""
         return str(self.request.path_params.get(name) or self.request.query_params.get(name, default))
 
+    def place(self) -> int:
+        """From which row of a long list on, as its pager says it."""
+        text = self.asked("from")
+        return int(text) if text.isdigit() and len(text) < 10 else 0
+
     def say(self, text: Child, tone: str = "good") -> None:
         """How it went, to whoever looks and whoever listens."""
         self.said.show(tag("p", text, class_=f"said {tone}", data_focus=tone == "bad"))

@@ -29,8 +29,7 @@ async def money(opened: Page) -> None:
     desk, zone = opened.visit.desk, opened.visit.zone
     asked = {"kind": opened.asked("kind"), "currency": opened.asked("currency").upper()}
     query = {name: text for name, text in asked.items() if text}
-    place = opened.asked("from")
-    offset = int(place) if place.isdigit() and len(place) < 10 else 0
+    offset = opened.place()
     opened.heading(words.MONEY, words.MONEY_ABOUT)
 
     async def drawn(person: Person) -> Html:

@@ -22,14 +22,12 @@ from counterfoil.hub.exceptions.looking import alike, get
 from counterfoil.hub.schema import event, exception
 from counterfoil.hub.store import Store
 from counterfoil.retail import editable
-from counterfoil.retail.editable import CannotCorrect
+from counterfoil.retail.editable import CannotCorrect, Changes
 
 __all__ = ["CannotCorrect", "Changes", "Corrected", "Field", "correct", "fields"]
 
 CHUNK = 100
 """Exceptions that are corrected in one transaction."""
-Changes = Mapping[str, tuple[str, str]]
-"""By path: what the home system says, and what is told in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +106,14 @@ async def _about(store: Store, number: int) -> tuple[dict[str, Any], str, Mappin
     async with store.read() as connection:
         told = (await connection.execute(sa.select(event).where(event.c.id == row["event_id"]))).first()
         state = (await states_of(connection, [row["subject"]])).get(row["subject"]) if system else None
-        mine = (await corrections.in_force(connection, [row["subject"]])).get(row["subject"], [])
+        mine = (await corrections.in_force(connection, [row["subject"]])).get(row["subject"], {})
     state = state or (told.data.get(kind) if told else None)
     if not state or told is None or not (told.source == system or kind in told.data):
         raise CannotCorrect(
             f"Exception {number} is about no order or customer that was to be told: of {row['subject']} no value can "
             f"be corrected here. Put it right where it comes from, then retry."
         )
-    return row, kind, state, {c.path: (c.was, c.becomes) for c in mine}
+    return row, kind, state, mine
 
 
 async def _like(
@@ -138,7 +136,7 @@ async def _like(
         for number, subject in about.items():
             state, kind = states.get(subject, {}), home_of(subject)[1]
             same = editable.alike(kind, state, changes, says) if state else {}
-            others = {c.path: (c.was, c.becomes) for c in theirs.get(subject, ())}
+            others = theirs.get(subject, {})
             if same and not any(path in same and becomes not in ours for path, (_, becomes) in others.items()):
                 with contextlib.suppress(CannotCorrect):
                     told = editable.corrected(kind, state, others)
