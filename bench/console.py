@@ -32,7 +32,7 @@ import uvloop
 from console_hub import serve
 from console_pages import CUSTOMERS, NAMED, SKUS, address, asked, beside, timed
 from counterfoil.doors.serve import collect_seldom
-from counterfoil.hub import schema
+from counterfoil.hub import schema, tallying
 from counterfoil.hub.store import Store, open_store
 from counterfoil.hub.views import flows, journey, money, people, picture, reports, search, systems, today
 from counterfoil.hub.worker import streams_of
@@ -133,6 +133,7 @@ async def grow(url: str, events: int, exceptions: int) -> None:
             await connection.execute(sa.update(schema.search_key).where(*mine).values(value=real))
     blueprint, worker = house(store)
     await fill(store, blueprint, worker.streams, [an_event(n) for n in range(700)])
+    await tallying.catch_up(store)  # as the hub does while it runs
     async with store.write() as connection:
         await connection.execute(sa.text("ANALYZE"))
     await store.close()

@@ -41,9 +41,11 @@ AHEAD = 40_000
 EARLIER = 7 * 86400.0
 
 
-async def serve(url: str, port: str) -> None:
-    """The console on a store. Each line that it reads is a number of seconds; it delivers for so long, and says how
-    many it did a second."""
+async def serve(url: str, port: str, memory: str) -> None:
+    """The console on a store; with `memory` its pages share what they are told, as they do, else each is the first one.
+
+    Each line that it reads is a number of seconds; it delivers for so long, and says how many it did a second.
+    """
     store = await open_store(url)
     desk = Admin(store, _blueprint(), {}, {})
     desk.streams = assembly.streams(desk.blueprint)
@@ -58,7 +60,7 @@ async def serve(url: str, port: str) -> None:
     collect_seldom()
 
     async def anew(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":  # past the memory that open pages share: as the first who comes
+        if scope["type"] == "http" and not memory:
             cached._kept.clear()
         await console(scope, receive, send)
 
@@ -154,10 +156,11 @@ async def answer(process: asyncio.subprocess.Process) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def hub(url: str) -> AsyncIterator[Hub]:
-    """Its console is served until the end."""
+async def hub(url: str, memory: bool = False) -> AsyncIterator[Hub]:
+    """Its console is served until the end; with `memory` open pages share what they are told."""
     port = free_port()
     command = [sys.executable, str(REPOSITORY / "bench" / "console.py"), "part", "serve", url, str(port)]
+    command.append("memory" if memory else "")
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, cwd=REPOSITORY / "bench")
     try:

@@ -160,7 +160,7 @@ def _summed(full: Sequence[float], empty: Sequence[float]) -> dict[str, float]:
 async def beside(full: str) -> dict[str, Any]:
     """Deliveries a second by the number of open *Today* pages, in turn forwards and backwards."""
     rates: dict[int, list[tuple[float, float]]] = {n: [] for n in OPEN}
-    async with hub(full) as grown, chromium() as browser:
+    async with hub(full, memory=True) as grown, chromium() as browser:
         for turn in range(ROUNDS):
             for n in OPEN if turn % 2 == 0 else reversed(OPEN):
                 context = await grown.browser(browser, SHOWN)

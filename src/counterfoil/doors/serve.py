@@ -16,7 +16,7 @@ import uvicorn
 from counterfoil.blueprint import Blueprint
 from counterfoil.doors import assembly, traces
 from counterfoil.doors.webhooks import application
-from counterfoil.hub import care, credentials, inforce, lanes, looks, poller, replays, retention, versions
+from counterfoil.hub import care, credentials, inforce, lanes, looks, poller, replays, retention, tallying, versions
 from counterfoil.hub.contract import Connector
 from counterfoil.hub.exceptions import fixing, responding
 from counterfoil.hub.receipts import GroupCommit
@@ -135,6 +135,7 @@ def _schedule(hub: Hub, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         asyncio.create_task(versions.run(store, made, owner, stop, turn)),
         asyncio.create_task(looks.run(store, made, stop, turn)),
         asyncio.create_task(retention.run(store, blueprint.retention, stop, turn=turn)),
+        asyncio.create_task(tallying.run(store, stop)),
         asyncio.create_task(drifting.run(audited, assembly.channels(blueprint), stop, turn)),
         asyncio.create_task(promises.run(store, blueprint, stop)),
         asyncio.create_task(assembly.withholding(store, blueprint).run(stop)),

@@ -43,6 +43,7 @@ from counterfoil.hub.schema import (
     search_key,
     session,
     sign_in_failure,
+    tally,
     trial,
 )
 from counterfoil.hub.store import Store
@@ -93,7 +94,7 @@ _BODIES = _Aging("bodies", receipt, (_r.id,), _r.received_at, _r.received_at, _T
 
 async def purge(store: Store, retention: Retention, *, dry_run: bool = False, rest: float = REST) -> Counter[str]:
     """Purge what is due: how many receipts, deliveries, exceptions, corrections, promises, events, search keys, bodies,
-    reservations, replays, fixes, appointments, answers and sessions went.
+    reservations, replays, fixes, appointments, tallies, answers and sessions went.
 
     `dry_run` only counts what would go. Raises what the store raised.
     """
@@ -117,6 +118,7 @@ async def purge(store: Store, retention: Retention, *, dry_run: bool = False, re
         ("fixes", exception_fix.c.done_at, history),
         ("appointments", appointment.c.ends_at, int(history)),
         ("busy times", busy.c.ends_at, int(history)),
+        ("tallies", tally.c.quarter, int(history)),
         ("answers", answered.c.at, now - ANSWERS),
         ("sessions", session.c.ends_at, now),
         ("sign-in tries", sign_in_failure.c.at, now - TRIES),

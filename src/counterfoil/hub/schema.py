@@ -75,6 +75,15 @@ event = sa.Table(
     sa.Index("event_recorded", "recorded_at", "id"),  # for replays, and for the purge by age
 )
 
+tally = sa.Table(  # so many facts of a type that a system told of, in the quarter of an hour that begins then
+    "tally",
+    metadata,
+    sa.Column("quarter", Id, primary_key=True),
+    sa.Column("type", sa.Text, primary_key=True),  # empty, in one row: until then all is counted
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("n", Id, nullable=False),
+)
+
 event_ref = sa.Table(
     "event_ref",
     metadata,

@@ -148,7 +148,10 @@ def round_to(amount: Decimal, step: Decimal, rounding: str = ROUND_HALF_UP) -> D
 
 def total(amounts: Iterable[Money], currency: str) -> Money:
     """The sum of `amounts`, all in `currency`; nothing sums to zero. Raises CurrencyMismatch."""
-    return sum(amounts, Money.zero(currency))
+    zero, found = Money.zero(currency), Decimal(0)
+    for each in amounts:
+        found = _EXACT.add(found, zero._same(each))
+    return Money(found, currency)
 
 
 def spread(difference: Money, over: list[Money]) -> list[Money]:

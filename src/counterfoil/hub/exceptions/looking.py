@@ -140,11 +140,14 @@ async def money_at_stake(
 
 def _totals(about: sa.Select[Any]) -> sa.Select[Any]:
     """How often each total comes among the orders of (likeness, subject)."""
-    asked, total = about.distinct().subquery().c, object_.c.state["total"].as_string()
-    home = object_.c.system + ":order:" + object_.c.object_id  # the order where it comes from, not its counterpart
-    here = sa.and_(object_.c.canonical_id == asked.subject, object_.c.kind == "order", home == asked.subject)
-    totals = sa.select(asked.likeness, total, sa.func.count()).join(object_, here).where(total.is_not(None))
-    return totals.group_by(asked.likeness, total)
+    asked, o = about.distinct().subquery(), object_.c
+    home = o.system + ":order:" + o.object_id  # the order where it comes from, not its counterpart
+    here = (o.canonical_id == asked.c.subject, o.kind == "order", home == asked.c.subject)
+    # one by one, by index: joined, PostgreSQL reads every object there is
+    total = sa.select(o.state["total"].as_string()).where(*here).limit(1).correlate(asked).scalar_subquery()
+    each = sa.select(asked.c.likeness, total.label("total")).subquery().c
+    found = sa.select(each.likeness, each.total, sa.func.count()).where(each.total.is_not(None))
+    return found.group_by(each.likeness, each.total)
 
 
 def _add(sums: dict[str, Decimal], text: str, count: int) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -129,8 +129,7 @@ async def _look(store: Store) -> Waiting:
 # --- what is to be booked ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(NamedTuple):
     """What is to book an order's payments, or its refunds."""
 
     since: float
@@ -177,7 +176,7 @@ def _add(found: dict[str, _Work], kind: str, work: _Work) -> None:
         found[kind] = work
         return
     worst = max(other, work, key=lambda each: (_WORST.index(each.state), -each.since))
-    found[kind] = replace(worst, since=min(other.since, work.since))
+    found[kind] = worst._replace(since=min(other.since, work.since))
 
 
 # --- what orders tell -------------------------------------------------------------------------------------------------
@@ -200,8 +199,8 @@ def left(told: Mapping[str, Money], booked: Mapping[str, Money]) -> dict[str, Mo
     """What is not booked of what was told; what was booked beyond it (an amount that was corrected) is no money."""
     found = {}
     for name, amount in told.items():
-        was = booked.get(name, Money.zero(amount.currency))
-        rest = amount - was if was.currency == amount.currency else amount
+        was = booked.get(name)
+        rest = amount - was if was is not None and was.currency == amount.currency else amount
         if rest.amount > 0:
             found[name] = rest
     return found
@@ -254,13 +253,13 @@ def _matched(kind: str, told: Mapping[str, Money], past: _Past, since: float) ->
         if BOOKING[done.operation] != kind:
             continue
         if done.outcome not in _ENDED:
-            unpaid = done.unpaid or ()
+            unpaid = done.said or ()
         elif done.operation == "read_refunds" and done.outcome == "done":
             unpaid = ()
         elif past.linked_at is not None or done.outcome != "done":
             kept = True
             if done.dropped is None:
-                found |= _amounts(_READ[kind](done.told))
+                found |= _amounts(_READ[kind](done.said))
     if kind == PAYMENT and not kept and past.linked_at is not None and past.linked_at < since:
         return told  # the ERP had it before this work: what it booked then is known no more
     return found | {name: told[name] for name in unpaid if name in told}
@@ -309,15 +308,15 @@ async def _pasts(connection: AsyncConnection, store: Store, subjects: Sequence[s
     linked = {r.canonical_id: r.since for r in rows if not r.canonical_id.startswith(f"{r.system}:")}
     log, data = delivery_log.c, event.c.data
     dropped = log.detail["result"]["superseded"].as_string()  # done with, as the order was given up: nothing is booked
-    unpaid = log.detail["result", NOT_PAID_OUT]
-    told = sa.case(
+    said = sa.case(  # what was told of it; of what came to nothing, what is not paid out
+        (log.outcome.not_in(_ENDED), log.detail["result", NOT_PAID_OUT]),
         (log.operation == "refund_order", data["refunds"]),
         (log.operation == "read_refunds", data["order", "refunds"]),
         else_=data["order", "payments"],
     )
     columns = (log.subject, log.operation, log.outcome)
     done = (
-        sa.select(*columns, dropped.label("dropped"), unpaid.label("unpaid"), told.label("told"))
+        sa.select(*columns, dropped.label("dropped"), said.label("said"))
         .join(event, event.c.id == log.event_id)
         .where(store.any_of(log.subject, "ids"), log.operation.in_(BOOKING), log.reason != "superseded")
         .where(sa.or_(log.outcome.in_(_ENDED), log.reason.in_(_UNPAID)))

@@ -16,24 +16,16 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from counterfoil.blueprint.explaining import Taken
-from counterfoil.hub import measuring
-from counterfoil.hub.schema import event, exception
+from counterfoil.hub import measuring, tallying
+from counterfoil.hub.schema import exception
 from counterfoil.hub.store import Store
 from counterfoil.hub.views.cached import shared
 
 DAY = 86400.0
-_QUARTER = 900
-"""Seconds in which facts are counted together: every zone's day begins on a quarter of an hour."""
 NEWEST = 20_000
 """Tries that promises are measured on: the newest."""
-COUNTED = {
-    "order.placed": "placed",
-    "order.accepted": "accepted",
-    "order.cancelled": "cancelled",
-    "order.refunded": "refunded",
-    "shipment.dispatched": "dispatched",
-}
-"""Facts counted by day, and their columns: an order the first time it is so, as in `report_orders`, each shipment."""
+COUNTED = {fact: fact.partition(".")[2] for fact in tallying.FACTS}
+"""Facts counted by day, and their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +89,8 @@ async def _report(store: Store, days: int, zone: str) -> Report:
         now = await store.clock(connection)
         since = now - days * DAY
         told: defaultdict[tuple[date, str], Counter[str]] = defaultdict(Counter)
-        for type_, column in COUNTED.items():
-            times = first_times if type_.startswith("order.") else _times
-            fact = times(type_, since).c
-            quarter = sa.cast(sa.func.floor(fact.at / _QUARTER), sa.BigInteger)
-            if store.is_sqlite:  # its older versions have no floor
-                quarter = sa.cast(fact.at / _QUARTER, sa.Integer)
-            counted = sa.select(fact.source, quarter.label("q"), sa.func.count().label("n"))
-            for r in await connection.execute(counted.group_by(fact.source, quarter)):
-                told[_day(r.q * _QUARTER, zone), r.source][column] += r.n
+        for each in await tallying.told(connection, store, since):
+            told[_day(each.quarter, zone), each.source][COUNTED[each.type]] += each.n
         taken = await measuring.taken(connection, store, days * DAY, NEWEST)
         opened: Counter[tuple[date, str]] = Counter()
         still: Counter[tuple[date, str]] = Counter()
@@ -120,27 +105,6 @@ async def _report(store: Store, days: int, zone: str) -> Report:
         tuple(Day(*place, *(told[place][column] for column in COUNTED.values())) for place in sorted(told)),
         tuple(_kept(name, numbers) for name, numbers in taken.items()),
         tuple(Cause(*place, opened[place], still[place]) for place in sorted(opened)),
-    )
-
-
-def first_times(type_: str, since: float) -> sa.Subquery:
-    """Of each subject its first event of the type, if it was since then: an order that is changed is accepted anew.
-
-    What was before is looked for by subject, one by one: most have nothing there, which their index alone says.
-    """
-    mine, before = event.c, event.alias().c
-    earlier = sa.select(before.id).where(before.subject == mine.subject, before.type == type_)
-    earlier = earlier.where(before.recorded_at < since).limit(1).correlate(event)
-    lately = sa.select(sa.func.min(mine.source).label("source"), sa.func.min(mine.recorded_at).label("at"))
-    lately = lately.where(mine.type == type_, mine.recorded_at >= since).group_by(mine.subject)
-    return lately.having(earlier.scalar_subquery().is_(None)).subquery()
-
-
-def _times(type_: str, since: float) -> sa.Subquery:
-    return (
-        sa.select(event.c.source, event.c.recorded_at.label("at"))
-        .where(event.c.type == type_, event.c.recorded_at >= since)
-        .subquery()
     )
 
 

@@ -1,10 +1,11 @@
 """Today in figures: what came in, what was done in time, what waits for a person. Each says where its list is.
 
-Only facts of the last day are counted, by index; an answer is shared by all who look for some seconds.
+Of facts the last hours alone are counted; an answer is shared by all who look for some seconds.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,14 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from counterfoil.blueprint import Blueprint
-from counterfoil.hub import measuring
+from counterfoil.hub import measuring, tallying
 from counterfoil.hub.availability.publication import STREAM
 from counterfoil.hub.schema import delivery, exception, lane, stock
 from counterfoil.hub.store import Store
 from counterfoil.hub.views import money, systems
 from counterfoil.hub.views.cached import shared
 from counterfoil.hub.views.money import Sum
-from counterfoil.hub.views.reports import first_times
 from counterfoil.retail.events import at_utc
 
 HOUR, DAY = 3600.0, 86400.0
@@ -125,8 +125,8 @@ async def _look(store: Store, blueprint: Blueprint, streams: Mapping[str, str], 
         found = Today(
             at=at_utc(now),
             midnight=at_utc(begins),
-            orders_in=await _count(connection, PLACED, now, begins),
-            orders_accepted=await _count(connection, ACCEPTED, now, begins),
+            orders_in=await _count(connection, store, PLACED, now, begins),
+            orders_accepted=await _count(connection, store, ACCEPTED, now, begins),
             lag=await _lag(connection, store),
             late=await _late(connection, now),
             stock_untold=await _untold(connection, now),
@@ -148,16 +148,13 @@ def midnight(now: float, zone: str) -> float:
     return day.timestamp()
 
 
-async def _count(connection: AsyncConnection, type_: str, now: float, begins: float) -> Count:
-    first = first_times(type_, min(begins, now - HOUR)).c
-    of_today = sa.func.sum(sa.case((first.at >= begins, 1), else_=0))
-    lately = sa.func.sum(sa.case((first.at > now - HOUR, 1), else_=0))
-    rows = await connection.execute(
-        sa.select(first.source, of_today.label("today"), lately.label("hour")).group_by(first.source)
-    )
-    told = sorted((r.source, int(r.today), int(r.hour)) for r in rows)
-    address = _address("reports", days=1)
-    return Count(sum(t for _, t, _ in told), sum(h for *_, h in told), {s: t for s, t, _ in told if t}, address)
+async def _count(connection: AsyncConnection, store: Store, type_: str, now: float, begins: float) -> Count:
+    of_today = Counter[str]()
+    for each in await tallying.told(connection, store, begins, [type_]):
+        of_today[each.source] += each.n
+    lately = sa.select(sa.func.count()).select_from(tallying.first_times(type_, now - HOUR))
+    hour = int(await connection.scalar(lately) or 0)
+    return Count(of_today.total(), hour, dict(sorted(of_today.items())), _address("reports", days=1))
 
 
 async def _lag(connection: AsyncConnection, store: Store) -> tuple[Lag, ...]:
