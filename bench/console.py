@@ -254,8 +254,9 @@ def main() -> None:
             for n, each in workers.items():
                 windows = " ".join(f"{ratio:.2f}" for ratio in each["windows"])
                 print(
-                    f"  deliveries/s with {n:>2} open Today pages {each['per_s']:.0f}: ratio {each['ratio']:.3f}, "
-                    f"by processor time {each['ratio_by_processor_time']:.3f} (by windows: {windows})",
+                    f"  deliveries/s with {n:>2} open Today pages {each['per_s']:.0f}: ratio {each['ratio']:.3f} "
+                    f"(standard error {each['error']:.3f}), by processor time {each['ratio_by_processor_time']:.3f} "
+                    f"(by windows: {windows})",
                     flush=True,
                 )
             result[kind] = {"views": grown, "pages": pages, "workers": workers}

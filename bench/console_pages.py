@@ -21,7 +21,7 @@ from console_hub import chromium, hub
 
 CUSTOMERS, SKUS, NAMED = 50_000, 500, 200
 """Customers, articles (one is in 1 of 500 orders, `SKU-0` in half of all), and customers with known addresses."""
-OPEN, ROUNDS = (0, 1, 10), 8
+OPEN, ROUNDS = (0, 1, 10), 20
 """Open *Today* pages, and how often each."""
 
 SHOWN = """
@@ -178,6 +178,7 @@ async def beside(full: str) -> dict[str, Any]:
         per_s, per_cpu_s = (sum(of) for of in zip(*each, strict=True))
         found[str(n)] = {
             **{"per_s": per_s / ROUNDS, "ratio": per_s / alone[0], "ratio_by_processor_time": per_cpu_s / alone[1]},
-            "windows": [b[0] / a[0] for a, b in zip(rates[0], each, strict=True)],
+            "windows": (windows := [b[0] / a[0] for a, b in zip(rates[0], each, strict=True)]),
+            "error": statistics.stdev(windows) / ROUNDS**0.5,
         }
     return found

@@ -21,7 +21,7 @@ from counterfoil.hub.lanes import DECODE
 from counterfoil.hub.pausing import WHOLE, Place
 from counterfoil.hub.schema import HELD, delivery, delivery_log, drain, lane
 from counterfoil.hub.store import Store
-from counterfoil.hub.views.cached import SHARE, shared
+from counterfoil.hub.views.cached import shared
 
 CHUNK = 500
 """Lanes that are made due in one transaction."""
@@ -29,8 +29,8 @@ SOON = 60.0
 """Seconds to the next try within which something still moves."""
 IDLE = 30.0
 """Seconds after which what is due and in nobody's hand stands still."""
-KEEP = 1.0
-"""Seconds for which how far it is is told again; longer where it takes its time to say."""
+KEEP, SHARE = 1.0, 0.02
+"""Seconds for which how far it is is told again; where it takes its time, so that so much of all time goes into it."""
 SHOWN = 86400.0
 """Seconds for which the last drain of a place is shown."""
 NEWEST = 20_000

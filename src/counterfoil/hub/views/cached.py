@@ -14,8 +14,6 @@ T = TypeVar("T")
 
 SECONDS = 3.0
 """For so long an answer is given again."""
-SHARE = 0.02
-"""Of all time so much at most is spent on making an answer that takes long; for so much longer it is given again."""
 _kept: weakref.WeakKeyDictionary[Store, dict[str, tuple[float, float, Any]]] = weakref.WeakKeyDictionary()
 _made: weakref.WeakKeyDictionary[Store, dict[str, asyncio.Task[Any]]] = weakref.WeakKeyDictionary()
 

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from counterfoil.hub.contract import NOT_PAID_OUT
 from counterfoil.hub.schema import HELD, delivery, delivery_log, event, exception, lane, link, object_
 from counterfoil.hub.store import Store
-from counterfoil.hub.views.cached import SHARE, shared
+from counterfoil.hub.views.cached import shared
 from counterfoil.retail.events import at_utc
 from counterfoil.retail.money import Money, total
 from counterfoil.retail.order import Status
@@ -50,8 +50,8 @@ MOST = 20_000
 """Deliveries and exceptions looked at, those that wait longest; where there are more, the sums say `at_least`."""
 CHUNK = 500
 """Orders asked for at once, so that others get their turn between."""
-KEEP = 5.0
-"""Seconds for which the answer is shared; longer where it takes its time, with thousands that wait."""
+KEEP, SHARE = 5.0, 0.01
+"""Seconds for which the answer is shared; with thousands that wait so long that so much of all time goes into it."""
 
 
 @dataclass(frozen=True, slots=True)

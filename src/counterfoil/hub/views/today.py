@@ -26,6 +26,8 @@ from counterfoil.hub.views.money import Sum
 from counterfoil.retail.events import at_utc
 
 HOUR, DAY = 3600.0, 86400.0
+KEEP = 4.0
+"""Seconds for which the answer is shared: an open page looks again a little later."""
 NEWEST = 2_000
 """Tries that lag is measured on, the newest of the last day: a look must not read a whole day of a busy hub."""
 PLACED, ACCEPTED = "order.placed", "order.accepted"
@@ -109,7 +111,7 @@ LEFT_OUT = {
 async def today(store: Store, blueprint: Blueprint, streams: Mapping[str, str], zone: str = "") -> Today:
     """How it stands; `zone` is the shop's, by default that of its first calendar, else of its drift audit."""
     name = zone or zone_of(blueprint)
-    return await shared(store, f"today:{name}", lambda: _look(store, blueprint, streams, name))
+    return await shared(store, f"today:{name}", lambda: _look(store, blueprint, streams, name), KEEP)
 
 
 def zone_of(blueprint: Blueprint) -> str:
