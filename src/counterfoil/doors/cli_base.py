@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import datetime
@@ -14,6 +15,7 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from counterfoil.blueprint import Blueprint, BlueprintError, parse_rate
 from counterfoil.blueprint.values import parse_moment
@@ -27,9 +29,21 @@ from counterfoil.retail.events import at_utc
 
 T = TypeVar("T")
 
-out = Console(markup=False, emoji=False)
-"""What is printed comes from outside: a name such as `[/b]` or `:tea:` is shown as it is."""
-err = Console(stderr=True, markup=False, emoji=False)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class _Terminal(Console):
+    """What is printed comes from outside: a name such as `[/b]` or `:tea:` is shown as it is, and of what a terminal
+    would obey (it may set its title, or its clipboard) it is shown that it is there."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text), **options)
+
+
+out, err = _Terminal(), _Terminal(stderr=True)
 
 BlueprintPath = Annotated[
     Path, typer.Option("--blueprint", "-b", envvar="COUNTERFOIL_BLUEPRINT", help="the blueprint's file")
