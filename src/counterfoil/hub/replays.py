@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 RUNNING, STOPPED, DONE, FAILED = "running", "stopped", "done", "failed"
 _LOCK = 727003
-"""On PostgreSQL one at a time looks whether there is a job already, and begins it."""
+"""On PostgreSQL one at a time looks whether there is a job already, and begins it, or goes on with it."""
 LEASE = 30.0
 """Seconds after its last sign of life for which a process keeps its job."""
 LOOK = 1.0
@@ -86,8 +86,7 @@ async def begin(store: Store, choice: Choice, planned: Plan, who: str, rate: flo
     fixed when it begins: what happens meanwhile is not its business.
     """
     async with store.write() as connection:
-        if not store.is_sqlite:  # there the write lock does it
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        await _one_at_a_time(connection, store)
         last = (
             sa.select(table.c.id, table.c.state, table.c.rate)
             .where(table.c.name == choice.name)
@@ -119,6 +118,11 @@ async def begin(store: Store, choice: Choice, planned: Plan, who: str, rate: flo
         return number
 
 
+async def _one_at_a_time(connection: AsyncConnection, store: Store) -> None:
+    if not store.is_sqlite:  # there the write lock does it
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
 async def listing(store: Store, limit: int = 20) -> list[Job]:
     """The jobs, newest first."""
     async with store.read() as connection:
@@ -144,14 +148,25 @@ async def stop(store: Store, number: int, who: str) -> bool:
 
 
 async def go_on(store: Store, number: int, who: str) -> bool:
-    """Go on where it was. False: it was neither stopped nor did it fail."""
+    """Go on where it was. False: it was neither stopped nor did it fail, or another of the same choice is running."""
+    other = table.alias().c
+    alone = ~sa.exists().where(other.name == table.c.name, other.state == RUNNING)
     going = {"state": RUNNING, "due_at": store.now, "ended_at": None, "ended_by": "", "trouble": ""}
-    return await _turn(store, number, who, "replay.go_on", (STOPPED, FAILED), going)
+    return await _turn(store, number, who, "replay.go_on", (STOPPED, FAILED), going, alone)
 
 
-async def _turn(store: Store, number: int, who: str, act: str, of: tuple[str, ...], values: Mapping[str, Any]) -> bool:
+async def _turn(
+    store: Store,
+    number: int,
+    who: str,
+    act: str,
+    of: tuple[str, ...],
+    values: Mapping[str, Any],
+    *also: sa.ColumnElement[bool],
+) -> bool:
     async with store.write() as connection:
-        mine = (table.c.id == number, table.c.state.in_(of))
+        await _one_at_a_time(connection, store)
+        mine = (table.c.id == number, table.c.state.in_(of), *also)
         turned = await connection.execute(sa.update(table).where(*mine).values(**values))
         if turned.rowcount:
             await audit.note(connection, store, who, act, f"replay:{number}")

@@ -13,6 +13,7 @@ from counterfoil.doors.admin.context import Admin
 from counterfoil.hub import replays, schema
 from counterfoil.hub.access.roles import Role
 from counterfoil.hub.contract import Kind, Outcome, rejected
+from counterfoil.hub.replay import Plan
 from counterfoil.hub.store import Store
 from counterfoil.hub.worker import streams_of
 
@@ -63,11 +64,16 @@ async def test_a_replay_says_first_what_it_would_do_and_then_is_a_job(
         assert job["choice"] == {**chosen, "until": "2099-01-01T00:00:00+00:00"}
         assert (await client.post(f"/replays/{number}/stop")).status_code == 204
         assert (await client.post(f"/replays/{number}/stop")).json()["detail"] == f"Replay {number} is stopped."
+        same = (await replays.get(store, number)).choice
+        newer = await replays.begin(store, same, Plan(), "tom", anew=True)
+        refused = (await client.post(f"/replays/{number}/go-on")).json()["detail"]
+        assert refused == f"Replay {number} is stopped. Replay {newer} is the same and runs."
+        assert await replays.stop(store, newer, "tom")
         assert (await client.post(f"/replays/{number}/go-on")).status_code == 204
         for act in ("stop", "go-on"):
             assert (await client.post(f"/replays/99/{act}")).status_code == 404
         await replays.carry_out(store, desk.blueprint, desk.streams, number)
-        (job,) = (await client.get("/replays")).json()
+        _, job = (await client.get("/replays")).json()
         assert (job["state"], job["deliveries"]) == ("done", 1)
         assert (await client.post(f"/replays/{number}/go-on")).status_code == 409
     await house.work()

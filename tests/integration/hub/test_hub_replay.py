@@ -309,6 +309,17 @@ async def test_who_had_what_replayed_is_kept(house: House) -> None:
     assert job.choice == chosen
 
 
+async def test_one_that_was_stopped_does_not_go_on_beside_another_of_the_same_choice(house: House) -> None:
+    planned = await plan(house)
+    first = await replays.begin(house.store, Choice(), planned, "ada", rate=5.0)
+    second = await replays.begin(house.store, Choice(), planned, "tom", rate=5.0, anew=True)
+    assert not await replays.go_on(house.store, first, "ada")
+    assert (await replays.get(house.store, first)).state == replays.STOPPED
+    assert await replays.stop(house.store, second, "tom")
+    assert await replays.go_on(house.store, first, "ada")
+    assert not await replays.go_on(house.store, second, "tom")
+
+
 async def test_who_slows_anothers_down_or_puts_one_in_its_place_is_kept(house: House) -> None:
     planned = await plan(house)
     first = await replays.begin(house.store, Choice(), planned, "ada", rate=5.0)

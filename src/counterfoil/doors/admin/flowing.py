@@ -19,7 +19,7 @@ from counterfoil.hub.access.roles import Right
 from counterfoil.hub.draining import Drain
 from counterfoil.hub.pausing import NoSuchPlace, Place
 from counterfoil.hub.replay import Choice
-from counterfoil.hub.replays import Job, NoSuchReplay
+from counterfoil.hub.replays import RUNNING, Job, NoSuchReplay
 from counterfoil.retail.events import EVENT_TYPES
 
 
@@ -130,7 +130,10 @@ async def go_on_with_replay(desk: Admin, person: Person, number: int) -> None:
 
 async def _as_it_is(desk: Admin, number: int) -> Refusal:
     try:
-        return CONFLICT.problem(f"Replay {number} is {(await replays.get(desk.store, number)).state}.")
+        job = await replays.get(desk.store, number)
+        alike = [each for each in await replays.listing(desk.store) if each.choice == job.choice]
+        others = [f" Replay {each.number} is the same and runs." for each in alike if each.state == RUNNING]
+        return CONFLICT.problem(f"Replay {number} is {job.state}." + "".join(others if job.state != RUNNING else ()))
     except NoSuchReplay as error:
         return NOT_FOUND.problem(str(error))
 
