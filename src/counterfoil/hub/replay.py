@@ -12,7 +12,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ from counterfoil.hub import flows, lanes, records
 from counterfoil.hub.lanes import DECODE, NewDelivery
 from counterfoil.hub.receipts import object_key
 from counterfoil.hub.schema import delivery, event, receipt
-from counterfoil.hub.store import Store
+from counterfoil.hub.store import Store, as_json
 
 CHUNK = 500
 """Events looked at in one transaction."""
@@ -50,13 +50,13 @@ class Choice:
     @property
     def name(self) -> str:
         """A digest: the same choice has the same."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:24]
+        return hashlib.sha256(as_json(self.as_dict()).encode()).hexdigest()[:24]
 
     def as_dict(self) -> dict[str, Any]:
-        """What narrows it, as JSON has it."""
+        """What narrows it, as JSON has it; moments in UTC, in which all who mean the same say the same."""
         said = {name: value for name, value in asdict(self).items() if value}
         return {
-            n: v.isoformat() if isinstance(v, datetime) else list(v) if isinstance(v, tuple) else v
+            n: v.astimezone(UTC).isoformat() if isinstance(v, datetime) else list(v) if isinstance(v, tuple) else v
             for n, v in said.items()
         }
 

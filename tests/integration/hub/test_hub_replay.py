@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 from tests.fakes import (
     ERP,
     FLOWS,
@@ -307,6 +309,20 @@ async def test_who_had_what_replayed_is_kept(house: House) -> None:
         "since": "1970-01-01T00:00:01.500000+00:00",
     }
     assert job.choice == chosen
+
+
+def test_the_same_choice_is_the_same_in_every_zone() -> None:
+    """As it comes from the command line, from an API that has its own UTC, and out of the store."""
+    began = datetime(2026, 11, 2, 9, tzinfo=UTC)
+    same = [
+        began,
+        began.astimezone(ZoneInfo("Asia/Kathmandu")),
+        TypeAdapter(datetime).validate_python(began.isoformat()),
+    ]
+    choices = [Choice(types=("order.placed",), since=since) for since in same]
+    choices.append(Choice.read(choices[0].as_dict()))
+    assert len({choice.name for choice in choices}) == 1
+    assert Choice(since=began).name != Choice(until=began).name
 
 
 async def test_one_that_was_stopped_does_not_go_on_beside_another_of_the_same_choice(house: House) -> None:
