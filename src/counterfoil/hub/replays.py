@@ -90,7 +90,7 @@ async def begin(store: Store, choice: Choice, planned: Plan, who: str, rate: flo
         last = (
             sa.select(table.c.id, table.c.state, table.c.rate)
             .where(table.c.name == choice.name)
-            .order_by(table.c.id.desc())
+            .order_by(sa.case((table.c.state == RUNNING, 0), else_=1), table.c.id.desc())
         )
         known = (await connection.execute(last.limit(1))).first()
         if known is not None and known.state in (RUNNING, STOPPED):

@@ -334,6 +334,7 @@ async def test_one_that_was_stopped_does_not_go_on_beside_another_of_the_same_ch
     assert await replays.stop(house.store, second, "tom")
     assert await replays.go_on(house.store, first, "ada")
     assert not await replays.go_on(house.store, second, "tom")
+    assert await replays.begin(house.store, Choice(), planned, "tom", rate=5.0) == first, "not beside the one that runs"
 
 
 async def test_who_slows_anothers_down_or_puts_one_in_its_place_is_kept(house: House) -> None:
